@@ -1,0 +1,38 @@
+#!/bin/sh
+# Takes K3s off a server that leaves the location, with all of its data. Never depends on the API.
+set -eu
+STAGE=$(dirname "$0")
+. "$STAGE/lib.sh"
+clear_stage_on_exit
+
+# Pods outlive the unit (KillMode=process).
+stop_pods() {
+  pids=$(pgrep -f "$K3S_DATA/data/[^/]*/bin/containerd-shim" || true)
+  for pid in $pids; do
+    pkill -KILL -P "$pid" || true
+    kill -KILL "$pid" 2>/dev/null || true
+  done
+}
+
+unmount_below() {
+  sed -n "s|^[^ ]* \($1[^ ]*\) .*|\1|p" /proc/self/mounts | sort -r | while read -r mount; do
+    umount "$mount" || umount -l "$mount"
+  done
+}
+
+remove_links() {
+  for link in cni0 flannel.1 flannel-v6.1 kube-ipvs0; do
+    ip link delete "$link" 2>/dev/null || true
+  done
+}
+
+systemctl disable --now --quiet k3s 2>/dev/null || true
+stop_pods
+for place in /run/k3s /var/lib/kubelet "$K3S_DATA" /run/netns/cni-; do
+  unmount_below "$place"
+done
+remove_links
+rm -rf "$K3S_UNIT" "$K3S_BIN" "$K3S_BIN.new" "$K3S_CONFIG" "$K3S_DATA" /run/k3s /var/lib/kubelet /var/lib/cni
+rmdir /etc/rancher /var/lib/rancher 2>/dev/null || true # another's files may be in there
+systemctl daemon-reload
+say "K3s and its data are gone"

@@ -1,0 +1,58 @@
+# shellcheck shell=sh disable=SC2034 # constants for the scripts that source this
+# Sourced by the scripts that run on a server. They need SERVER_NAME and STAGE, the directory they were uploaded to.
+
+K3S_BIN=/usr/local/bin/k3s
+K3S_UNIT=/etc/systemd/system/k3s.service
+K3S_CONFIG=/etc/rancher/k3s
+K3S_DATA=/var/lib/rancher/k3s
+FINGERPRINT_FILE=$K3S_CONFIG/location-identity
+
+say() {
+  printf '%s: %s\n' "$SERVER_NAME" "$*"
+}
+
+die() {
+  say "$*" >&2
+  exit 1
+}
+
+# Whatever happens, nothing of the upload stays, nor of authorities half installed.
+clear_stage_on_exit() {
+  trap 'rm -rf "$STAGE" "$K3S_DATA/server/tls.new"' EXIT
+  trap 'exit 1' HUP INT TERM
+}
+
+# Write the files of the uploaded bundle ("<name> <base64>" a line) below $1.
+unpack_bundle() {
+  while read -r name text; do
+    mkdir -p "$1/$(dirname "$name")"
+    printf '%s' "$text" | base64 -d > "$1/$name"
+  done < "$STAGE/files.bundle"
+}
+
+# Why the K3s data on this server is not this location's, or nothing.
+foreign_data() {
+  [ -n "$(ls -A "$K3S_DATA" 2>/dev/null)" ] || return 0
+  [ "$(cat "$FINGERPRINT_FILE" 2>/dev/null)" != "$FINGERPRINT" ] || return 0
+  echo "$K3S_DATA holds the data of another K3s, whose certificates and members this location does not know." \
+    "If nothing of it is needed, remove it on this server (k3s-uninstall.sh, then rm -rf $K3S_DATA $K3S_CONFIG) and deploy again."
+}
+
+# wait_for <what> <seconds> <command …>: poll until the command succeeds.
+wait_for() {
+  what=$1
+  deadline=$(($(date +%s) + $2))
+  shift 2
+  until "$@" >/dev/null 2>&1; do
+    if [ "$(date +%s)" -ge "$deadline" ]; then
+      say "check failed: $what" >&2
+      return 1
+    fi
+    sleep 1
+  done
+}
+
+show_journal() {
+  say "the last lines of K3s's journal:" >&2
+  journalctl -u k3s -n 25 --no-pager -o cat >&2 || true
+}

@@ -1,0 +1,1 @@
+"""Locations as data, and the Terraform stack that each of them becomes."""

@@ -1,0 +1,150 @@
+"""Read location files: all problems of all files at once, in the operator's words."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from stacks.rules import RULES
+from stacks.schema import Location
+
+LOCATIONS = Path(__file__).parent / "locations"
+OVERRIDE = ".override"
+
+
+class LocationError(Exception):
+    """Location files that cannot be used; `problems` has one line for each reason."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+        super().__init__("\n".join([f"{count} in the location files:", *(f"  {problem}" for problem in problems)]))
+
+
+def load_locations(folder: Path = LOCATIONS) -> dict[str, Location]:
+    """Every location of *folder* by name; `example` and overrides are none.
+
+    Raises LocationError with the problems of all files together.
+    """
+    locations: dict[str, Location] = {}
+    problems: list[str] = []
+    for path in sorted(folder.glob("*.toml")):
+        if path.stem == "example" or path.stem.endswith(OVERRIDE):
+            continue
+        try:
+            locations[path.stem] = load_location(path)
+        except LocationError as error:
+            problems += error.problems
+    if not locations and not problems:
+        problems = [f"{folder}: no location file; copy example.toml to <name>.toml"]
+    if problems:
+        raise LocationError(problems)
+    return locations
+
+
+def load_location(path: Path) -> Location:
+    """The location described by *path*, with `<name>.override.toml` beside it merged over it.
+
+    Tables are merged key by key; any other value, `[[servers]]` included, replaces the file's.
+    Raises LocationError with every problem of the file.
+    """
+    override = path.with_name(f"{path.stem}{OVERRIDE}.toml")
+    data = _read(path)
+    where = path.name
+    if override.exists():
+        data = _merge(data, _read(override))
+        where = f"{path.name} with {override.name}"
+    data["name"] = path.stem
+    return _parse(data, where)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise LocationError([f"{path.name}: not valid TOML: {error}"]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise LocationError([f"{path}: cannot be read: {error}"]) from None
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = _merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _parse(data: dict[str, Any], where: str) -> Location:
+    problems: list[str] = []
+    broken: set[str] = set()
+    try:
+        location = Location.model_validate(data)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        problems = [_describe(detail, data) for detail in details]
+        broken = {str(detail["loc"][0]) for detail in details}
+        location = _sound_part(data, broken)
+    for rule in RULES:
+        if not rule.sections & broken:
+            problems += rule.check(location)
+    if problems:
+        raise LocationError([f"{where}: {problem}" for problem in problems])
+    return location
+
+
+def _sound_part(data: dict[str, Any], broken: set[str]) -> Location:
+    """The sections that parse by themselves; rules never look at the others."""
+    types = get_type_hints(Location, include_extras=True)
+    sound = Location.model_fields.keys() & data.keys() - broken
+    return Location.model_construct(**{key: TypeAdapter(types[key]).validate_python(data[key]) for key in sound})
+
+
+def _describe(detail: ErrorDetails, data: dict[str, Any]) -> str:
+    path = _path(detail["loc"], data)
+    kind, value = detail["type"], detail["input"]
+    if kind == "missing":
+        return f"{path}: missing; example.toml explains it"
+    if kind == "extra_forbidden":
+        return f"{path}: unknown key{_did_you_mean(detail['loc'])}; example.toml lists every key"
+    if kind == "value_error":
+        return f"{path}: {detail['msg'].removeprefix('Value error, ')}"
+    message = detail["msg"].replace("Input should", "should")
+    return f"{path}: {message}, got {value!r}"
+
+
+def _path(loc: tuple[int | str, ...], data: dict[str, Any]) -> str:
+    """`servers.s2.ip` rather than `servers.1.ip` where the server has a name."""
+    parts: list[str] = []
+    here: Any = data
+    for part in loc:
+        here = here[part] if isinstance(here, list) or (isinstance(here, dict) and part in here) else None
+        name = here.get("name") if isinstance(part, int) and isinstance(here, dict) else None
+        parts.append(str(name or (part + 1 if isinstance(part, int) else part)))
+    return ".".join(parts)
+
+
+def _did_you_mean(loc: tuple[int | str, ...]) -> str:
+    close = difflib.get_close_matches(str(loc[-1]), _keys(Location, loc[:-1]), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _keys(model: type[BaseModel], loc: tuple[int | str, ...]) -> Iterator[str]:
+    """The keys that the table at *loc* knows."""
+    for part in loc:
+        if isinstance(part, str):
+            model = next(iter(_models(model.model_fields[part].annotation)))
+    yield from model.model_fields
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in getattr(annotation, "__args__", ()):
+        yield from _models(argument)

@@ -1,0 +1,207 @@
+"""The Terraform stack of one location: backend, variables, providers, then constructs in order."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from cdktf import (
+    CloudBackend,
+    Fn,
+    LocalBackend,
+    NamedCloudWorkspace,
+    TerraformOutput,
+    TerraformStack,
+    TerraformVariable,
+    TerraformVariableValidationConfig,
+)
+from cdktf_cdktf_provider_cloudflare.provider import CloudflareProvider
+from cdktf_cdktf_provider_helm.provider import HelmProvider, HelmProviderKubernetes
+from cdktf_cdktf_provider_kubernetes.provider import KubernetesProvider
+from cdktf_cdktf_provider_null.provider import NullProvider
+from cdktf_cdktf_provider_random.provider import RandomProvider
+from cdktf_cdktf_provider_tls.provider import TlsProvider
+from constructs import Construct
+from ib_constructs import (
+    CloudflareDns,
+    CloudflareDnsProps,
+    ClusterIdentity,
+    ClusterIdentityProps,
+    Identity,
+    K3sCluster,
+    K3sClusterProps,
+    K3sSettings,
+    Kubeconfig,
+    MetalLb,
+    MetalLbProps,
+    Server,
+)
+from ib_constructs.k3s import RELEASES
+from ib_constructs.versions import K3S_SHA256
+
+from stacks.schema import Location
+
+ROOT = Path(__file__).parent.parent
+PUBLIC_HOSTS = ("bifrost", "control", "dex")
+"""Host names below the domain that the ingress IP answers."""
+
+
+class LocationStack(TerraformStack):
+    """Everything at a location. Its Terraform address, state and workspace carry the location's name."""
+
+    def __init__(self, scope: Construct, location: Location) -> None:
+        super().__init__(scope, location.name)
+        self._backend(location)
+        declare_location_guard(self, location.name)
+        ssh_private_key = _secret(self, "ssh_private_key", "Private key (PEM) that root's authorized_keys on every server knows")
+        cloudflare_api_token = _secret(self, "cloudflare_api_token", "Cloudflare API token that may read the zone and edit its records")
+
+        TlsProvider(self, "tls")
+        RandomProvider(self, "random")
+        NullProvider(self, "null")
+        identity = ClusterIdentity(
+            self, "identity", ClusterIdentityProps(location=location.name, protect=location.protect)
+        ).identity
+        kubeconfig = Kubeconfig(
+            location=location.name, domain=location.domain, api_address=str(location.api_address), identity=identity
+        )
+        self._kubernetes_providers(kubeconfig)
+
+        cluster = k3s_cluster(self, location, identity, ssh_private_key)
+        MetalLb(
+            self,
+            "metallb",
+            MetalLbProps(
+                address_range=str(location.network.load_balancer_range),
+                waits_for=cluster.ready,
+                charts_mirror=location.mirrors.charts,
+            ),
+        )
+        self._dns(location, cloudflare_api_token)
+
+        TerraformOutput(self, "k3s_kubeconfig_for_users", value=kubeconfig.for_users(), sensitive=True)
+        TerraformOutput(self, "k3s_kubeconfig_for_admins", value=kubeconfig.for_admins(), sensitive=True)
+        TerraformOutput(self, "etc_hosts", value=etc_hosts(location), description="Lines for /etc/hosts where DNS does not know the location")
+
+    def _backend(self, location: Location) -> None:
+        if location.terraform_cloud:
+            CloudBackend(
+                self,
+                organization=location.terraform_cloud.organization,
+                workspaces=NamedCloudWorkspace(location.name),
+            )
+        else:
+            LocalBackend(self, path=str(ROOT / f"terraform.{location.name}.tfstate"))
+
+    def _kubernetes_providers(self, kubeconfig: Kubeconfig) -> None:
+        """By an address, never by a name whose record this very apply creates."""
+        host, server_name = f"https://{kubeconfig.api_address}:6443", kubeconfig.server_name
+        authority, admin = kubeconfig.identity.server_ca, kubeconfig.identity.admin
+        KubernetesProvider(
+            self,
+            "kubernetes",
+            host=host,
+            tls_server_name=server_name,
+            cluster_ca_certificate=authority,
+            client_certificate=admin.certificate,
+            client_key=admin.key,
+        )
+        HelmProvider(
+            self,
+            "helm",
+            kubernetes=HelmProviderKubernetes(
+                host=host,
+                tls_server_name=server_name,
+                cluster_ca_certificate=authority,
+                client_certificate=admin.certificate,
+                client_key=admin.key,
+            ),
+        )
+
+    def _dns(self, location: Location, api_token: str) -> None:
+        dns = location.dns
+        if dns is None:
+            return
+        CloudflareProvider(self, "cloudflare", api_token=api_token)
+        CloudflareDns(
+            self,
+            "dns",
+            CloudflareDnsProps(
+                zone=dns.zone,
+                domain=location.domain,
+                record_type="A" if dns.public_address else "CNAME",
+                target=str(dns.public_address or dns.public_hostname),
+            ),
+        )
+
+
+def k3s_cluster(scope: Construct, location: Location, identity: Identity, ssh_private_key: str) -> K3sCluster:
+    """The servers of *location* as a cluster with *identity*."""
+    api_names: list[str | IPv4Address] = [location.cluster_address, location.api_address, f"k3s.{location.domain}"]
+    servers = []
+    for server in location.servers:
+        host, port = server.ssh_endpoint
+        servers.append(
+            Server(
+                name=server.name,
+                role=server.role,
+                ip=str(server.ip),
+                ssh_host=host,
+                ssh_port=port,
+                ssh_host_key=server.ssh_host_key,
+            )
+        )
+    return K3sCluster(
+        scope,
+        "k3s",
+        K3sClusterProps(
+            servers=servers,
+            identity=identity,
+            ssh_private_key=ssh_private_key,
+            settings=K3sSettings(
+                api_vip=str(location.network.api_vip) if location.network.api_vip else None,
+                api_names=[str(name) for name in api_names],
+                packaged_storage=not location.storage.longhorn,
+            ),
+            releases_url=location.mirrors.k3s or RELEASES,
+            binary_sha256=location.mirrors.k3s_sha256 or K3S_SHA256,
+        ),
+    )
+
+
+def declare_location_guard(stack: TerraformStack, name: str) -> None:
+    """A variable `location` that must equal *name*.
+
+    cdktf hands the root's terraform.tfvars to every stack, and it outranks a workspace's variables: without this,
+    deploying one location would take another's secrets.
+    """
+    TerraformVariable(
+        stack,
+        "location",
+        type="string",
+        default=None,
+        nullable=True,
+        description="Name of the location that the values of the other variables belong to",
+        validation=[
+            TerraformVariableValidationConfig(
+                condition=f'${{var.location == "{name}"}}',
+                error_message=(
+                    f'The variables belong to location ${{var.location == null ? "(none)" : var.location}}, but this is {name}. '
+                    f'Give {name} its own: in a terraform.tfvars that begins with location = "{name}", or as variables of its workspace.'
+                ),
+            )
+        ],
+    ).add_override("default", None)
+
+
+def etc_hosts(location: Location) -> str:
+    """Lines for a developer's /etc/hosts: the API and every host name behind the ingress."""
+    hosts = [*PUBLIC_HOSTS, *(["bifrost-insecure"] if location.name == "local" else [])]
+    behind_ingress = " ".join(f"{host}.{location.domain}" for host in hosts)
+    return f"{location.api_address} k3s.{location.domain}\n{location.network.ingress_ip} {behind_ingress}\n"
+
+
+def _secret(stack: TerraformStack, name: str, description: str) -> str:
+    variable = TerraformVariable(stack, name, type="string", sensitive=True, description=description)
+    variable.add_override("default", None)
+    return variable.string_value

@@ -1,0 +1,177 @@
+"""A location file applied to test hosts by Terraform, as `cdktf deploy` would."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cdktf import App, TerraformStack, TerraformVariable
+from constructs import Construct
+from ib_constructs import Identity, KeyPair
+
+from stacks.config import load_location
+from stacks.location import declare_location_guard, k3s_cluster
+from stacks.schema import Location
+from tests.hosts.lab import GATEWAY, MIRROR_PORT, Host, Lab
+from tests.identities import make_identity, secret_values
+
+NAME = "test"
+
+
+class ServersStack(TerraformStack):
+    """The servers of a location by themselves: built-in resources only, the identity from variables."""
+
+    def __init__(self, scope: Construct, location: Location, identity: Identity) -> None:
+        super().__init__(scope, NAME)
+        declare_location_guard(self, NAME)
+        k3s_cluster(self, location, _by_variables(self, identity), _variable(self, "ssh_private_key", secret=True))
+
+
+@dataclass
+class Applied:
+    """What a run of Terraform came to."""
+
+    code: int
+    output: str
+
+
+class Deployment:
+    """A location on *hosts*; `settings` are the text of its location file's tables."""
+
+    def __init__(self, lab: Lab, folder: Path, k3s_sha256: str) -> None:
+        self.lab = lab
+        self.folder = folder
+        self.identity = make_identity()
+        self._sha256 = k3s_sha256
+        self._variables = folder / "secret.tfvars.json"
+        values = {"location": NAME, "ssh_private_key": lab.user.private, **_variable_values(self.identity)}
+        self._variables.write_text(json.dumps(values))
+
+    @property
+    def out(self) -> Path:
+        """What `cdktf synth` would leave."""
+        return self.folder / "cdktf.out"
+
+    def describe(self, servers: Sequence[Mapping[str, str]], *, domain: str = "test.example.com", vip: str = "") -> None:
+        """Write the location file and synthesise it."""
+        lines = [f'domain = "{domain}"', "[certificates]", 'issuer = "local"', "[network]", 'ingress_ip = "192.168.1.240"']
+        lines += ['load_balancer_range = "192.168.1.240-192.168.1.245"', *([f'api_vip = "{vip}"'] if vip else [])]
+        lines += ["[mirrors]", f'k3s = "http://{GATEWAY}:{MIRROR_PORT}"', f'k3s_sha256 = "{self._sha256}"']
+        for server in servers:
+            lines += ["[[servers]]", *(f'{key} = "{value}"' for key, value in server.items())]
+        path = self.folder / f"{NAME}.toml"
+        path.write_text("\n".join(lines) + "\n")
+        app = App(outdir=str(self.out))
+        ServersStack(app, load_location(path), self.identity)
+        app.synth()
+
+    def apply(self) -> Applied:
+        """`terraform apply`, in at most a minute."""
+        return self._terraform("apply", "-auto-approve")
+
+    def destroy(self) -> Applied:
+        """`terraform destroy`."""
+        return self._terraform("destroy", "-auto-approve")
+
+    def plan(self) -> Applied:
+        """`terraform plan`; code 0 means that nothing would change, 2 that something would."""
+        return self._terraform("plan", "-detailed-exitcode")
+
+    def _terraform(self, *command: str) -> Applied:
+        folder = self.out / "stacks" / NAME
+        backend = {"terraform": {"backend": {"local": {"path": str(self.folder / "state")}}}}
+        (folder / "override.tf.json").write_text(json.dumps(backend))
+        initialised = self._run(folder, "init", "-input=false")
+        if initialised.code:
+            return initialised
+        return self._run(folder, *command, "-input=false", f"-var-file={self._variables}")
+
+    def _run(self, folder: Path, *command: str) -> Applied:
+        done = subprocess.run(
+            ["ip", "netns", "exec", self.lab.namespace, "terraform", *command, "-no-color"],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return Applied(done.returncode, done.stdout)
+
+    def secret_marks(self) -> Mapping[str, str]:
+        """For each secret a piece of text that betrays it, plain and as base64."""
+        secrets = {**secret_values(self.identity), "ssh key": self.lab.user.private}
+        marks: dict[str, str] = {}
+        for name, text in secrets.items():
+            lines = text.splitlines()
+            marks[name] = lines[len(lines) // 2]
+            marks[f"{name}, base64"] = base64.b64encode(text.encode()).decode()[40:100]
+        return marks
+
+    @contextmanager
+    def watching_processes(self) -> Iterator[list[str]]:
+        """Collect the secrets seen in any command line or environment of this machine, the hosts' processes included.
+
+        Terraform's own environment is not looked at: variables come by file.
+        """
+        marks, seen, done = self.secret_marks(), list[str](), threading.Event()
+
+        def look() -> None:
+            while not done.wait(0.005):
+                for process in Path("/proc").glob("[0-9]*"):
+                    for kind in ("cmdline", "environ"):
+                        try:
+                            text = (process / kind).read_bytes().decode(errors="replace")
+                        except OSError:
+                            continue
+                        seen.extend(f"{name} in {kind} of {text[:60]!r}" for name, mark in marks.items() if mark in text)
+
+        watcher = threading.Thread(target=look)
+        watcher.start()
+        try:
+            yield seen
+        finally:
+            done.set()
+            watcher.join()
+
+    def files_with_secrets(self, host: Host) -> set[str]:
+        """Files on *host*, memory file systems included, that hold a secret."""
+        marks = "\n".join(self.secret_marks().values())
+        found = host.run("grep -rIlF -f - / --exclude-dir=proc --exclude-dir=sys --devices=skip 2>/dev/null; true", stdin=marks + "\n")
+        return set(found.splitlines())
+
+
+def server(host: Host, role: str = "server", **changes: str) -> dict[str, str]:
+    """The `[[servers]]` entry of *host*."""
+    return {"name": host.name, "role": role, "ip": host.ip, "ssh_host_key": host.host_key, **changes}
+
+
+def _variable(stack: TerraformStack, name: str, *, secret: bool) -> str:
+    return TerraformVariable(stack, name, type="string", sensitive=secret).string_value
+
+
+def _by_variables(stack: TerraformStack, identity: Identity) -> Identity:
+    def pair(slug: str) -> KeyPair:
+        return KeyPair(certificate=_variable(stack, f"{slug}_crt", secret=False), key=_variable(stack, f"{slug}_key", secret=True))
+
+    return Identity(
+        authorities={name: pair(name.replace("/", "_")) for name in identity.authorities},
+        service_key=_variable(stack, "service_key", secret=True),
+        server_password=_variable(stack, "server_password", secret=True),
+        agent_password=_variable(stack, "agent_password", secret=True),
+        admin=pair("admin"),
+    )
+
+
+def _variable_values(identity: Identity) -> dict[str, str]:
+    pairs = {**identity.authorities, "admin": identity.admin}
+    values = {f"{name.replace('/', '_')}_crt": pair.certificate for name, pair in pairs.items()}
+    values |= {f"{name.replace('/', '_')}_key": pair.key for name, pair in pairs.items()}
+    values |= {"service_key": identity.service_key}
+    return values | {"server_password": identity.server_password, "agent_password": identity.agent_password}

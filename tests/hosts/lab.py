@@ -1,0 +1,214 @@
+"""Test hosts: real Debian 13 machines with systemd, in a network namespace that has no way out.
+
+Each is a systemd-nspawn machine on an overlay over one cached root file system. The namespace holds the bridge, the
+hosts, Terraform and the artefact mirror, so a location's own 192.168.1.x addresses are the hosts' and
+no packet can leave. Everything carries this process's id and is removed by it; what a killed run left is swept first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+PREFIX = "ibtest"
+GATEWAY = "192.168.1.1"
+MIRROR_PORT = 8000
+# trixie's systemd needs cgroup v2; the mount is private to the machine's own mount namespace.
+BOOT = """
+set -e
+if [ "$(stat -fc %T /sys/fs/cgroup)" != cgroup2fs ]; then
+  umount -R /sys/fs/cgroup 2>/dev/null || true
+  mount -t cgroup2 none /sys/fs/cgroup
+fi
+mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$2/root"
+exec systemd-nspawn --quiet --register=no --keep-unit --directory="$2/root" --boot --network-bridge=br0 \\
+  --console=read-only --machine="$3" --capability=all
+"""
+
+
+@dataclass
+class SshKey:
+    """A key pair in OpenSSH's formats."""
+
+    private: str
+    public: str
+
+    @classmethod
+    def make(cls, kind: type[ec.EllipticCurvePrivateKey] | type[ed25519.Ed25519PrivateKey]) -> SshKey:
+        key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+        key = ec.generate_private_key(ec.SECP256R1()) if kind is ec.EllipticCurvePrivateKey else ed25519.Ed25519PrivateKey.generate()
+        return cls(
+            key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode(),
+            key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode(),
+        )
+
+
+@dataclass
+class Host:
+    """A running test host."""
+
+    name: str
+    ip: str
+    host_key: str
+    process: subprocess.Popen[bytes]
+    lab: Lab
+
+    def run(self, command: str, *, stdin: str | None = None, check: bool = True) -> str:
+        """Standard output of *command*, run on the host by root over SSH."""
+        done = self.lab.run(
+            *("ssh", "-q", "-i", str(self.lab.folder / "id"), "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no"),
+            *("-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=2", f"root@{self.ip}", command),
+            stdin=stdin,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"{self.name}: {command!r} exited with {done.returncode}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def stop(self) -> None:
+        """Power off, at the latest by force."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait(20)
+
+
+@dataclass
+class Lab:
+    """A network of test hosts."""
+
+    folder: Path
+    rootfs: Path
+    namespace: str = field(default_factory=lambda: f"{PREFIX}-{os.getpid()}")
+    user: SshKey = field(default_factory=lambda: SshKey.make(ed25519.Ed25519PrivateKey))
+    hosts: list[Host] = field(default_factory=list)
+
+    def run(self, *command: str, stdin: str | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """Run *command* inside the namespace."""
+        return subprocess.run(
+            ["ip", "netns", "exec", self.namespace, *command], input=stdin, cwd=cwd, capture_output=True, text=True, check=False
+        )
+
+    def start(self, *command: str, log: Path, cwd: Path | None = None) -> subprocess.Popen[bytes]:
+        """Start *command* inside the namespace, its output in *log*."""
+        with log.open("wb") as output:
+            return subprocess.Popen(
+                ["ip", "netns", "exec", self.namespace, *command],
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def start_host(self, name: str, ip: str) -> Host:
+        """Boot a fresh host and wait until it answers over SSH."""
+        scratch = self.folder / f"{name}-{len(self.hosts)}"
+        key = SshKey.make(ec.EllipticCurvePrivateKey)
+        _prepare(scratch, name, ip, key, self.user.public)
+        boot = ["unshare", "-m", "sh", "-c", BOOT, "sh", str(self.rootfs), str(scratch), f"{name}-{os.getpid()}"]
+        process = self.start(*boot, log=scratch / "console")
+        host = Host(name, ip, key.public, process, self)
+        self.hosts.append(host)
+        until(lambda: _booted(host, scratch), f"{name} answers over SSH", 60)
+        return host
+
+
+def _booted(host: Host, scratch: Path) -> bool:
+    if host.process.poll() is not None:
+        raise AssertionError(f"{host.name} did not boot: {(scratch / 'console').read_text(errors='replace')}")
+    return host.run("true; echo up", check=False) == "up\n"
+
+
+def _prepare(scratch: Path, name: str, ip: str, key: SshKey, authorized: str) -> None:
+    files = {
+        "etc/hostname": (f"{name}\n", 0o644),
+        "etc/systemd/network/10-host0.network": (f"[Match]\nName=host0\n[Network]\nAddress={ip}/24\n", 0o644),
+        "etc/ssh/ssh_host_ecdsa_key": (key.private, 0o600),
+        "etc/ssh/ssh_host_ecdsa_key.pub": (key.public, 0o644),
+        "root/.ssh/authorized_keys": (authorized + "\n", 0o600),
+    }
+    for folder in ("work", "root"):
+        (scratch / folder).mkdir(parents=True)
+    for path, (text, mode) in files.items():
+        target = scratch / "upper" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+        target.chmod(mode)
+    for folder in ("root", "root/.ssh"):
+        (scratch / "upper" / folder).chmod(0o700)
+    wants = scratch / "upper/etc/systemd/system/multi-user.target.wants"
+    wants.mkdir(parents=True)
+    (wants / "systemd-networkd.service").symlink_to("/usr/lib/systemd/system/systemd-networkd.service")
+
+
+@contextlib.contextmanager
+def open_lab(folder: Path, rootfs: Path, artefacts: Path) -> Iterator[Lab]:
+    """A lab whose mirror serves *artefacts* at `http://192.168.1.1:8000`; its log is `<folder>/mirror.log`."""
+    _sweep()
+    lab = Lab(folder, rootfs)
+    key = folder / "id"
+    key.write_text(lab.user.private)
+    key.chmod(0o600)
+    mirror = None
+    try:
+        _ip("netns", "add", lab.namespace)
+        for command in ("link set lo up", "link add br0 type bridge", f"address add {GATEWAY}/24 dev br0", "link set br0 up"):
+            _ip("-n", lab.namespace, *command.split())
+        serve = (sys.executable, "-u", "-m", "http.server", str(MIRROR_PORT), "--bind", GATEWAY)
+        mirror = lab.start(*serve, log=folder / "mirror.log", cwd=artefacts)
+        yield lab
+    finally:
+        if mirror:
+            mirror.kill()
+            mirror.wait()
+        for host in lab.hosts:
+            host.stop()
+        _ip("netns", "delete", lab.namespace)
+
+
+def until(condition: Callable[[], bool], what: str, seconds: float) -> None:
+    """Poll until *condition* holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(0.1)
+
+
+def _ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True)
+
+
+def _sweep() -> None:
+    """Remove what killed runs left: a namespace whose process is gone, and the processes in it."""
+    listed = subprocess.run(["ip", "netns", "list"], check=True, capture_output=True, text=True).stdout
+    for line in listed.splitlines():
+        name = line.split()[0]
+        prefix, _, pid = name.partition("-")
+        if prefix == PREFIX and not Path(f"/proc/{pid}").exists():
+            pids = subprocess.run(["ip", "netns", "pids", name], check=True, capture_output=True, text=True).stdout.split()
+            for left in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(left), signal.SIGKILL)
+            _ip("netns", "delete", name)
+
+
+def missing_tools() -> list[str]:
+    """What this machine lacks to run test hosts."""
+    needed = ["ip", "ssh", "unshare", "systemd-nspawn", "mmdebstrap", "terraform"]
+    missing = [tool for tool in needed if not shutil.which(tool)]
+    return missing + ([] if os.geteuid() == 0 else ["root"])

@@ -1,0 +1,121 @@
+"""What stops a deployment before it changes a server, each within a minute and with the way out."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.hosts.deployment import Deployment, server
+from tests.hosts.lab import Host, Lab, SshKey, ec
+
+PRISTINE = "ls -d /etc/rancher /var/lib/rancher/k3s/server /usr/local/bin/k3s /etc/systemd/system/k3s.service /run/inference-platform/* 2>/dev/null; true"
+
+
+def test_a_wrong_host_key_is_refused_with_the_line_to_write(deployment: Deployment, s1: Host) -> None:
+    other = SshKey.make(ec.EllipticCurvePrivateKey).public
+    deployment.describe([server(s1, ssh_host_key=other)])
+
+    failed = deployment.apply()
+
+    assert failed.code == 1
+    assert "s1: the host key at 192.168.1.11:22 is not the one in the location file" in failed.output
+    assert f'ssh_host_key = "{s1.host_key}"' in failed.output
+    assert s1.run(PRISTINE) == ""
+
+
+def test_terraform_itself_verifies_the_host_key_where_ssh_keyscan_is_missing(
+    deployment: Deployment, s1: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", _path_without_keyscan(deployment))
+    deployment.describe([server(s1, ssh_host_key=SshKey.make(ec.EllipticCurvePrivateKey).public)])
+
+    failed = deployment.apply()
+
+    assert failed.code == 1
+    assert "ssh-keyscan is not installed here" in failed.output
+    assert "key mismatch" in failed.output
+    assert s1.run(PRISTINE) == ""
+
+
+def test_an_unreachable_server_is_named_with_what_to_check(deployment: Deployment, s1: Host) -> None:
+    deployment.describe([server(s1), {**server(s1, role="agent"), "name": "s2", "ip": "192.168.1.12"}])
+
+    failed = deployment.apply()
+
+    assert failed.code == 1
+    assert "s2: no SSH server answers at 192.168.1.12:22 within 10 s" in failed.output
+    assert "ip, ssh_host and ssh_port in the location file" in failed.output
+    assert s1.run(PRISTINE) == "", "no server is changed before all passed the preflight"
+
+
+@pytest.mark.parametrize("minutes", [10, -10])
+def test_a_clock_ten_minutes_off_is_refused_with_the_command_to_set_it(deployment: Deployment, s1: Host, minutes: int) -> None:
+    s1.run(
+        "cat > /usr/local/bin/date && chmod +x /usr/local/bin/date",
+        stdin=f'#!/bin/sh\n[ "$*" = +%s ] && exec /usr/bin/date -d "{minutes} minutes" +%s\nexec /usr/bin/date "$@"\n',
+    )
+    deployment.describe([server(s1)])
+
+    failed = deployment.apply()
+
+    assert failed.code == 1
+    assert "s1: preflight: the clock is" in failed.output
+    assert "chronyc makestep" in failed.output
+    assert s1.run(PRISTINE) == ""
+
+
+def test_data_of_another_k3s_is_refused_and_left_alone(deployment: Deployment, s1: Host) -> None:
+    s1.run("mkdir -p /var/lib/rancher/k3s/agent && echo precious > /var/lib/rancher/k3s/agent/volume")
+    deployment.describe([server(s1)])
+
+    failed = deployment.apply()
+
+    assert failed.code == 1
+    assert "s1: preflight: /var/lib/rancher/k3s holds the data of another K3s" in failed.output
+    assert "k3s-uninstall.sh" in failed.output
+    assert s1.run("cat /var/lib/rancher/k3s/agent/volume") == "precious\n"
+    assert s1.run(PRISTINE) == ""
+    assert deployment.files_with_secrets(s1) == set()
+
+
+def test_all_problems_of_the_preflight_are_reported_together(deployment: Deployment, s1: Host) -> None:
+    s1.run("mkdir -p /var/lib/rancher/k3s/agent && touch /var/lib/rancher/k3s/agent/volume && mv /usr/bin/curl /root/")
+    deployment.describe([server(s1)])
+
+    failed = deployment.apply()
+
+    assert "s1: preflight: curl is missing. Install it: apt-get install -y curl" in failed.output
+    assert "holds the data of another K3s" in failed.output
+    assert "s1: preflight found 2 problem(s); nothing was changed on this server" in failed.output
+
+
+def test_a_binary_with_another_checksum_is_not_installed(deployment: Deployment, s1: Host) -> None:
+    deployment._sha256 = "0" * 64
+    deployment.describe([server(s1)])
+
+    failed = deployment.apply()
+
+    assert failed.code == 1
+    assert f"expected {'0' * 64}" in failed.output
+    assert s1.run("ls /usr/local/bin/") == ""
+
+
+def test_the_secrets_of_another_location_are_refused(deployment: Deployment, lab: Lab, s1: Host) -> None:
+    deployment.describe([server(s1)])
+    variables = deployment.folder / "secret.tfvars.json"
+    variables.write_text(variables.read_text().replace('"location": "test"', '"location": "local"'))
+
+    failed = deployment.apply()
+
+    assert failed.code == 1
+    assert "The variables belong to location local, but this is test" in " ".join(failed.output.replace("│", "").split())
+    assert s1.run(PRISTINE) == ""
+
+
+def _path_without_keyscan(deployment: Deployment) -> str:
+    """A folder with the tools that the run needs, and no ssh-keyscan."""
+    folder = deployment.folder / "bin"
+    folder.mkdir()
+    for tool in ("terraform", "ip", "sh", "ssh"):
+        found = deployment.lab.run("sh", "-c", f"command -v {tool}").stdout.strip()
+        (folder / tool).symlink_to(found)
+    return str(folder)
