@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 from cdktf import App
-from ib_constructs import ChartMissingError
 
+from ib_constructs import ChartMissingError
 from stacks.config import LocationError, load_locations
 from stacks.location import LocationStack
 

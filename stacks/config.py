@@ -6,7 +6,7 @@ import difflib
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, cast, get_args, get_type_hints
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
@@ -77,7 +77,8 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)
-        merged[key] = _merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+        both_tables = isinstance(below, dict) and isinstance(value, dict)
+        merged[key] = _merge(cast(dict[str, Any], below), cast(dict[str, Any], value)) if both_tables else value
     return merged
 
 
@@ -124,9 +125,14 @@ def _path(loc: tuple[int | str, ...], data: dict[str, Any]) -> str:
     parts: list[str] = []
     here: Any = data
     for part in loc:
-        here = here[part] if isinstance(here, list) or (isinstance(here, dict) and part in here) else None
-        name = here.get("name") if isinstance(part, int) and isinstance(here, dict) else None
-        parts.append(str(name or (part + 1 if isinstance(part, int) else part)))
+        try:
+            here = cast(Any, here[part])
+        except (KeyError, IndexError, TypeError):  # the very thing that is missing
+            here = None
+        if isinstance(part, int):
+            parts.append(str(here["name"]) if isinstance(here, dict) and "name" in here else str(part + 1))
+        else:
+            parts.append(part)
     return ".".join(parts)
 
 
@@ -139,12 +145,14 @@ def _keys(model: type[BaseModel], loc: tuple[int | str, ...]) -> Iterator[str]:
     """The keys that the table at *loc* knows."""
     for part in loc:
         if isinstance(part, str):
-            model = next(iter(_models(model.model_fields[part].annotation)))
+            model = next(iter(sections_in(model.model_fields[part].annotation)))
     yield from model.model_fields
 
 
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+def sections_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The sections that a field of this type holds."""
+    arguments = get_args(annotation)
+    if not arguments and isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
-    for argument in getattr(annotation, "__args__", ()):
-        yield from _models(argument)
+    for argument in arguments:
+        yield from sections_in(argument)

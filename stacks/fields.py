@@ -14,6 +14,9 @@ from pydantic import AfterValidator, BeforeValidator
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 HOST_KEY_TYPE = "ecdsa-sha2-nistp256"
+HOST_KEY_BYTES = 104
+MAX_NAME = 253
+"""Characters of a DNS name (RFC 1035)."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ def _label(value: str) -> str:
 
 def _hostname(value: str) -> str:
     labels = value.split(".")
-    if len(labels) < 2 or len(value) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
+    if len(labels) == 1 or len(value) > MAX_NAME or not all(_LABEL.fullmatch(label) for label in labels):
         raise ValueError(
             f"{value!r} is not a host name; write it like 'stalpeni.example.com': lower case, "
             "labels of a-z, 0-9 and - with dots between, no scheme, port, path or wildcard"
@@ -91,7 +94,7 @@ def host_key_problem(value: str) -> str | None:
         raw = base64.b64decode(blob, validate=True)
     except binascii.Error:
         raw = b""
-    if not raw.startswith(len(HOST_KEY_TYPE).to_bytes(4, "big") + HOST_KEY_TYPE.encode()) or len(raw) != 104:
+    if not raw.startswith(len(HOST_KEY_TYPE).to_bytes(4, "big") + HOST_KEY_TYPE.encode()) or len(raw) != HOST_KEY_BYTES:
         return f"is cut off or altered: {blob[:24]!r}… is not the base64 text of a {HOST_KEY_TYPE} key"
     return None
 

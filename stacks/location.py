@@ -7,13 +7,13 @@ from pathlib import Path
 
 from cdktf import (
     CloudBackend,
-    Fn,
     LocalBackend,
     NamedCloudWorkspace,
     TerraformOutput,
     TerraformStack,
     TerraformVariable,
     TerraformVariableValidationConfig,
+    Token,
 )
 from cdktf_cdktf_provider_cloudflare.provider import CloudflareProvider
 from cdktf_cdktf_provider_helm.provider import HelmProvider, HelmProviderKubernetes
@@ -22,6 +22,7 @@ from cdktf_cdktf_provider_null.provider import NullProvider
 from cdktf_cdktf_provider_random.provider import RandomProvider
 from cdktf_cdktf_provider_tls.provider import TlsProvider
 from constructs import Construct
+
 from ib_constructs import (
     CloudflareDns,
     CloudflareDnsProps,
@@ -38,7 +39,6 @@ from ib_constructs import (
 )
 from ib_constructs.k3s import RELEASES
 from ib_constructs.versions import K3S_SHA256
-
 from stacks.schema import Location
 
 ROOT = Path(__file__).parent.parent
@@ -59,12 +59,8 @@ class LocationStack(TerraformStack):
         TlsProvider(self, "tls")
         RandomProvider(self, "random")
         NullProvider(self, "null")
-        identity = ClusterIdentity(
-            self, "identity", ClusterIdentityProps(location=location.name, protect=location.protect)
-        ).identity
-        kubeconfig = Kubeconfig(
-            location=location.name, domain=location.domain, api_address=str(location.api_address), identity=identity
-        )
+        identity = ClusterIdentity(self, "identity", ClusterIdentityProps(location=location.name, protect=location.protect)).identity
+        kubeconfig = Kubeconfig(location=location.name, domain=location.domain, api_address=str(location.api_address), identity=identity)
         self._kubernetes_providers(kubeconfig)
 
         cluster = k3s_cluster(self, location, identity, ssh_private_key)
@@ -81,7 +77,9 @@ class LocationStack(TerraformStack):
 
         TerraformOutput(self, "k3s_kubeconfig_for_users", value=kubeconfig.for_users(), sensitive=True)
         TerraformOutput(self, "k3s_kubeconfig_for_admins", value=kubeconfig.for_admins(), sensitive=True)
-        TerraformOutput(self, "etc_hosts", value=etc_hosts(location), description="Lines for /etc/hosts where DNS does not know the location")
+        TerraformOutput(
+            self, "etc_hosts", value=etc_hosts(location), description="Lines for /etc/hosts where DNS does not know the location"
+        )
 
     def _backend(self, location: Location) -> None:
         if location.terraform_cloud:
@@ -138,19 +136,17 @@ class LocationStack(TerraformStack):
 def k3s_cluster(scope: Construct, location: Location, identity: Identity, ssh_private_key: str) -> K3sCluster:
     """The servers of *location* as a cluster with *identity*."""
     api_names: list[str | IPv4Address] = [location.cluster_address, location.api_address, f"k3s.{location.domain}"]
-    servers = []
-    for server in location.servers:
-        host, port = server.ssh_endpoint
-        servers.append(
-            Server(
-                name=server.name,
-                role=server.role,
-                ip=str(server.ip),
-                ssh_host=host,
-                ssh_port=port,
-                ssh_host_key=server.ssh_host_key,
-            )
+    servers = [
+        Server(
+            name=server.name,
+            role=server.role,
+            ip=str(server.ip),
+            ssh_host=server.ssh_endpoint[0],
+            ssh_port=server.ssh_endpoint[1],
+            ssh_host_key=server.ssh_host_key,
         )
+        for server in location.servers
+    ]
     return K3sCluster(
         scope,
         "k3s",
@@ -179,8 +175,7 @@ def declare_location_guard(stack: TerraformStack, name: str) -> None:
         stack,
         "location",
         type="string",
-        default=None,
-        nullable=True,
+        default=Token.null_value(),
         description="Name of the location that the values of the other variables belong to",
         validation=[
             TerraformVariableValidationConfig(
@@ -191,7 +186,7 @@ def declare_location_guard(stack: TerraformStack, name: str) -> None:
                 ),
             )
         ],
-    ).add_override("default", None)
+    )
 
 
 def etc_hosts(location: Location) -> str:
@@ -202,6 +197,6 @@ def etc_hosts(location: Location) -> str:
 
 
 def _secret(stack: TerraformStack, name: str, description: str) -> str:
-    variable = TerraformVariable(stack, name, type="string", sensitive=True, description=description)
-    variable.add_override("default", None)
+    # A null default: a location without [dns], say, needs no Cloudflare token.
+    variable = TerraformVariable(stack, name, type="string", sensitive=True, description=description, default=Token.null_value())
     return variable.string_value

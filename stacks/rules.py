@@ -39,14 +39,14 @@ def rule(*sections: str) -> Callable[[Check], Check]:
 
 @rule("servers")
 def control_plane_can_vote(location: Location) -> Iterator[str]:
-    """etcd needs a majority: two or four members tolerate no more failures than one or three."""
+    """Etcd needs a majority: two or four members tolerate no more failures than one or three."""
     count = len(location.control_plane)
     if count == 0:
-        yield f"servers: none of the {len(location.servers)} has role 'server'; a location needs 1, 3 or 5 [[servers]] with role = \"server\""
+        yield f"servers: none of the {len(location.servers)} has role 'server'; a location needs 1, 3 or 5 of them"
     elif count % 2 == 0:
         yield (
             f"servers: {count} have role 'server' ({_names(location)}), and an even number survives no more failures than "
-            f"{count - 1}; make one of them role = \"agent\" or add one"
+            f'{count - 1}; make one of them role = "agent" or add one'
         )
 
 
@@ -106,11 +106,12 @@ def addresses_are_on_the_subnet(location: Location) -> Iterator[str]:
     on_wire: list[tuple[str, IPv4Address]] = [(f"servers.{server.name}.ip", server.ip) for server in location.servers]
     if location.network.api_vip:
         on_wire.append(("network.api_vip", location.network.api_vip))
-    span = location.network.load_balancer_range
-    on_wire += [("network.load_balancer_range", span.first), ("network.load_balancer_range", span.last)]
     for key, address in on_wire:
         if address not in location.subnet:
             yield f"{key}: {address} is not on the servers' subnet {location.subnet}; {remedy}"
+    span = location.network.load_balancer_range
+    if span.first not in location.subnet or span.last not in location.subnet:
+        yield f"network.load_balancer_range: {span} is not on the servers' subnet {location.subnet}; {remedy}"
 
 
 @rule("dns")
@@ -142,7 +143,7 @@ def acme_can_prove_the_domain(location: Location) -> Iterator[str]:
     if certificates.issuer != "local" and certificates.acme == "dns01" and location.dns is None:
         yield (
             f"certificates.issuer: {certificates.issuer!r} proves the domain by DNS-01, but there is no [dns]; "
-            "add [dns], or set acme = \"http01\" or issuer = \"local\""
+            'add [dns], or set acme = "http01" or issuer = "local"'
         )
 
 
@@ -167,12 +168,12 @@ def invoices_are_braked(location: Location) -> Iterator[str]:
     control = location.control
     if control.automatic == "off":
         return
-    needed = {"odoo": control.odoo, "invoice_from": control.invoice_from}
+    needed: dict[str, object] = {"odoo": control.odoo, "invoice_from": control.invoice_from}
     if control.automatic == "send":
         needed["brakes"] = control.brakes
     for key, value in needed.items():
         if value is None:
-            yield f"control.{key}: missing, but automatic = {control.automatic!r} makes invoices by itself; set {key} or automatic = \"off\""
+            yield f'control.{key}: missing, but automatic = {control.automatic!r} makes invoices by itself; set {key} or automatic = "off"'
 
 
 @rule("mirrors")

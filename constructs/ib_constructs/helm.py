@@ -113,6 +113,7 @@ def to_values(values: Mapping[str, Any]) -> str:
 
     Raises ValueError where a value is a Terraform reference: charts get secrets from a Secret.
     """
-    if Token.is_unresolved(values):
+    text = yaml.safe_dump(dict(values), sort_keys=False, width=1_000)
+    if Token.is_unresolved(text):
         raise ValueError("chart values hold a Terraform reference; give the chart the name of a Secret instead")
-    return yaml.safe_dump(dict(values), sort_keys=False, width=1_000).replace("${", "$${").replace("%{", "%%{")
+    return text.replace("${", "$${").replace("%{", "%%{")

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from ib_constructs.versions import K3S_VERSION
 
+from ib_constructs.versions import K3S_VERSION
 from tests.hosts.deployment import Deployment
 from tests.hosts.lab import Host, Lab, missing_tools, open_lab
 

@@ -6,15 +6,15 @@ import base64
 import json
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from cdktf import App, TerraformStack, TerraformVariable
 from constructs import Construct
-from ib_constructs import Identity, KeyPair
 
+from ib_constructs import Identity, KeyPair
 from stacks.config import load_location
 from stacks.location import declare_location_guard, k3s_cluster
 from stacks.schema import Location
@@ -48,7 +48,7 @@ class Deployment:
         self.lab = lab
         self.folder = folder
         self.identity = make_identity()
-        self._sha256 = k3s_sha256
+        self.k3s_sha256 = k3s_sha256
         self._variables = folder / "secret.tfvars.json"
         values = {"location": NAME, "ssh_private_key": lab.user.private, **_variable_values(self.identity)}
         self._variables.write_text(json.dumps(values))
@@ -62,7 +62,7 @@ class Deployment:
         """Write the location file and synthesise it."""
         lines = [f'domain = "{domain}"', "[certificates]", 'issuer = "local"', "[network]", 'ingress_ip = "192.168.1.240"']
         lines += ['load_balancer_range = "192.168.1.240-192.168.1.245"', *([f'api_vip = "{vip}"'] if vip else [])]
-        lines += ["[mirrors]", f'k3s = "http://{GATEWAY}:{MIRROR_PORT}"', f'k3s_sha256 = "{self._sha256}"']
+        lines += ["[mirrors]", f'k3s = "http://{GATEWAY}:{MIRROR_PORT}"', f'k3s_sha256 = "{self.k3s_sha256}"']
         for server in servers:
             lines += ["[[servers]]", *(f'{key} = "{value}"' for key, value in server.items())]
         path = self.folder / f"{NAME}.toml"
@@ -115,7 +115,7 @@ class Deployment:
         return marks
 
     @contextmanager
-    def watching_processes(self) -> Iterator[list[str]]:
+    def watching_processes(self) -> Generator[list[str]]:
         """Collect the secrets seen in any command line or environment of this machine, the hosts' processes included.
 
         Terraform's own environment is not looked at: variables come by file.

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,7 +45,7 @@ class SshKey:
     public: str
 
     @classmethod
-    def make(cls, kind: type[ec.EllipticCurvePrivateKey] | type[ed25519.Ed25519PrivateKey]) -> SshKey:
+    def make(cls, kind: type[ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey]) -> SshKey:
         key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
         key = ec.generate_private_key(ec.SECP256R1()) if kind is ec.EllipticCurvePrivateKey else ed25519.Ed25519PrivateKey.generate()
         return cls(
@@ -94,7 +94,7 @@ class Lab:
     rootfs: Path
     namespace: str = field(default_factory=lambda: f"{PREFIX}-{os.getpid()}")
     user: SshKey = field(default_factory=lambda: SshKey.make(ed25519.Ed25519PrivateKey))
-    hosts: list[Host] = field(default_factory=list)
+    hosts: list[Host] = field(default_factory=list[Host])
 
     def run(self, *command: str, stdin: str | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Run *command* inside the namespace."""
@@ -156,7 +156,7 @@ def _prepare(scratch: Path, name: str, ip: str, key: SshKey, authorized: str) ->
 
 
 @contextlib.contextmanager
-def open_lab(folder: Path, rootfs: Path, artefacts: Path) -> Iterator[Lab]:
+def open_lab(folder: Path, rootfs: Path, artefacts: Path) -> Generator[Lab]:
     """A lab whose mirror serves *artefacts* at `http://192.168.1.1:8000`; its log is `<folder>/mirror.log`."""
     _sweep()
     lab = Lab(folder, rootfs)

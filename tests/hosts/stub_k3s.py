@@ -52,7 +52,7 @@ def read_config() -> dict:
             key, _, value = line.partition(":")
             config[key] = value.strip().strip("'\"") or []
     if REFUSE.exists() and REFUSE.read_text().strip() in "\n".join(path.read_text() for path in texts):
-        sys.exit("level=fatal msg=\"invalid configuration\"")
+        sys.exit('level=fatal msg="invalid configuration"')
     return config
 
 
@@ -61,10 +61,10 @@ def run_server(config: dict) -> None:
         if "server" in config:
             bootstrap(config)
         elif config.get("cluster-init") != "true":
-            sys.exit("level=fatal msg=\"neither cluster-init nor server\"")
+            sys.exit('level=fatal msg="neither cluster-init nor server"')
         missing = [n for n in NAMES for end in ("crt", "key") if not (TLS / f"{n}.{end}").exists()]
         if missing:
-            sys.exit(f"level=fatal msg=\"missing authorities {missing}\"")
+            sys.exit(f'level=fatal msg="missing authorities {missing}"')
         (DATA / "server/db/etcd").mkdir(parents=True)
     serve(config)
 
@@ -84,7 +84,7 @@ def join_address(config: dict, token_file: str) -> str:
     token = (CONFIG / token_file).read_text()
     digest = hashlib.sha256(fetch_cacerts(config["server"])).hexdigest()
     if not token.startswith(f"K10{digest}::"):
-        sys.exit("level=fatal msg=\"token CA hash does not match the Cluster CA certificate hash\"")
+        sys.exit('level=fatal msg="token CA hash does not match the Cluster CA certificate hash"')
     return token
 
 
@@ -156,7 +156,22 @@ def serving_certificate(names: list) -> tuple:
     key, request, certificate = folder / "tls.key", folder / "tls.csr", folder / "tls.crt"
     san = ",".join(("IP:" if re.fullmatch(r"[\d.]+", n) else "DNS:") + n for n in names)
     (folder / "san").write_text(f"subjectAltName={san}\n")
-    run("openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=k3s", "-keyout", key, "-out", request)
+    run(
+        "openssl",
+        "req",
+        "-new",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-subj",
+        "/CN=k3s",
+        "-keyout",
+        key,
+        "-out",
+        request,
+    )
     run(
         "openssl", "x509", "-req", "-in", request, "-CA", TLS / "server-ca.crt", "-CAkey", TLS / "server-ca.key",
         "-CAserial", folder / "serial", "-CAcreateserial", "-days", "365", "-extfile", folder / "san", "-out", certificate,

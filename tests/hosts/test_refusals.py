@@ -89,7 +89,7 @@ def test_all_problems_of_the_preflight_are_reported_together(deployment: Deploym
 
 
 def test_a_binary_with_another_checksum_is_not_installed(deployment: Deployment, s1: Host) -> None:
-    deployment._sha256 = "0" * 64
+    deployment.k3s_sha256 = "0" * 64
     deployment.describe([server(s1)])
 
     failed = deployment.apply()

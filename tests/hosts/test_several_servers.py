@@ -55,9 +55,7 @@ def test_servers_join_through_the_vip_and_a_first_server_installed_anew_joins_to
     assert hosts["g1"].run("ls -A /usr/local/bin; ls -d /var/lib/rancher /etc/rancher 2>/dev/null; true") == ""
 
 
-def test_a_first_server_does_not_found_where_another_cluster_answers(
-    deployment: Deployment, boot: Callable[[str, str], Host]
-) -> None:
+def test_a_first_server_does_not_found_where_another_cluster_answers(deployment: Deployment, boot: Callable[[str, str], Host]) -> None:
     s1, vip_holder = boot("s1", ADDRESSES["s1"]), boot("s2", ADDRESSES["s2"])
     vip_holder.run(f"ip address replace {VIP}/32 dev host0")
     vip_holder.run(

@@ -1,0 +1,72 @@
+# The commands people type. `make help` lists them.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help setup demo synth test lint bench tools lock pin clean
+
+PIPENV_VERSION := 2026.10.3
+# The environment lives in the project and is nobody else's.
+PIPENV := PIPENV_VENV_IN_PROJECT=1 PIPENV_IGNORE_VIRTUALENVS=1 PIPENV_NOSPIN=1 .tools/bin/pipenv
+PYTHON := .venv/bin/python
+# Node 20 serves, though jsii would rather have a newer one; Terraform and cdktf need not ask whether they are the newest.
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
+export CHECKPOINT_DISABLE := 1
+export DISABLE_VERSION_CHECK := 1
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.synced node_modules/.synced ## install what the project needs into the project's own folders
+
+demo: synth ## show what the three locations would create, then serve prices on http://127.0.0.1:8080
+	@$(PYTHON) -m stacks.summary
+	@$(PYTHON) -m control_app
+
+synth: setup ## synthesise all locations into cdktf.out/
+	@if [ -t 1 ]; then npx cdktf synth; else CI=1 npx cdktf synth; fi
+
+test: setup tools ## run all tests (ONLY=<pytest arguments> for some)
+	$(PYTHON) -m pytest $(ONLY)
+
+lint: setup ## ruff, mypy, pyright, shellcheck
+	@tools/check-machine.sh test > /dev/null
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	npx pyright
+	cd constructs/ib_constructs/scripts && shellcheck -x *.sh
+	shellcheck tools/*.sh tests/hosts/*.sh .ci/run
+
+bench: setup ## measure (ONLY=<row>); prints one JSON line a row
+	@$(PYTHON) -m perf.run $(ONLY)
+
+tools: .venv/.synced ## make what the tests run against: test hosts' root file system, etcd, kube-apiserver, helm
+	@tools/check-machine.sh test > /dev/null
+	@[ "$$(id -u)" -ne 0 ] || tests/hosts/make-rootfs.sh > /dev/null
+	@tools/build-engines.sh > /dev/null
+
+lock: setup ## raise the locked versions within what Pipfile and package.json allow
+	$(PIPENV) lock --categories "packages control-app dev-packages"
+	$(PYTHON) tools/strip-lock.py
+	npm update --silent
+
+pin: setup ## write the SHA-256 of the pinned K3s release into versions.py (needs the internet)
+	@$(PYTHON) tools/pin.py
+
+clean: ## remove what `make setup` and `make synth` made; caches in ~/.cache/inference-platform stay
+	rm -rf .venv .tools node_modules cdktf.out
+
+.venv/.synced: Pipfile.lock constructs/pyproject.toml
+	@python=$$(tools/check-machine.sh demo) && \
+	if [ ! -x .tools/bin/pipenv ]; then \
+	  echo "installing pipenv" && $$python -m venv .tools && .tools/bin/pip install --quiet pipenv==$(PIPENV_VERSION); \
+	fi && \
+	echo "installing Python packages (a minute or two the first time)" && \
+	$(PIPENV) --python $$python sync --categories "packages control-app dev-packages" > .tools/sync.log 2>&1 || { cat .tools/sync.log; exit 1; }
+	@touch $@
+
+node_modules/.synced: package-lock.json
+	@tools/check-machine.sh demo > /dev/null
+	@echo "installing npm packages (about a minute the first time)"
+	@npm ci --silent
+	@touch $@

@@ -1,0 +1,67 @@
+"""OpenRouter's provider format 2.4 from an offer (openrouter.ai/docs/guides/providers/integration)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from control_app.offers import Offer
+from control_app.prices import plain
+
+SCHEMA_VERSION = "2.4"
+
+_SAME = ("id", "hugging_face_id", "name", "created", "quantization", "description", "deprecation_date", "is_ready", "is_free", "openrouter")
+# Output types of these have no stream to speak of, and the schema knows no `streaming` for them.
+_NOT_STREAMED = ("embeddings", "rerank")
+# Our kind of price, the schema's type, the side it stands on.
+_INPUT_PRICES = {"prompt": "prompt", "input_cache_read": "cached_prompt", "input_cache_write": "cache_write"}
+_OUTPUT_PRICES = {"completion": "completion", "internal_reasoning": "internal_reasoning"}
+
+
+def document(offer: Offer) -> dict[str, Any]:
+    """The offer as a document of schema version 2.4: prices are plain decimal strings, USD for one unit."""
+    flat = offer.document
+    result: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
+    result |= {key: flat[key] for key in _SAME if flat.get(key) is not None}
+    result["input_modalities"] = [_input(kind, offer) for kind in flat["input_modalities"]]
+    result["output_modalities"] = [_output(kind, offer) for kind in flat["output_modalities"]]
+    if "datacenters" in flat:
+        result["datacenters"] = [_datacenter(entry) for entry in flat["datacenters"]]
+    if offer.prices.get("request"):
+        result["pricing"] = [{"type": "request", "unit": "request", "cost_usd": plain(offer.prices["request"])}]
+    return result
+
+
+def _input(kind: str, offer: Offer) -> dict[str, Any]:
+    modality: dict[str, Any] = {"type": kind}
+    if kind == "text":
+        modality["supported_inputs"] = {"max_context_length": _limit(offer.document["context_length"])}
+        modality["pricing"] = list(_prices(offer, _INPUT_PRICES))
+    return modality
+
+
+def _output(kind: str, offer: Offer) -> dict[str, Any]:
+    flat = offer.document
+    # The flat format says that a parameter is supported, not its range.
+    names = dict.fromkeys([*flat["supported_sampling_parameters"], *flat["supported_features"]])
+    modality: dict[str, Any] = {"type": kind, "supported_parameters": {name: {"type": "unknown"} for name in names}}
+    if kind not in _NOT_STREAMED:
+        modality["streaming"] = True
+    if kind == "text":
+        modality["max_length"] = _limit(flat["max_output_length"])
+        modality["pricing"] = list(_prices(offer, _OUTPUT_PRICES))
+    return modality
+
+
+def _prices(offer: Offer, types: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    for kind, published in types.items():
+        if kind in offer.prices:
+            yield {"type": published, "unit": "token", "cost_usd": plain(offer.prices[kind])}
+
+
+def _limit(tokens: int) -> dict[str, Any]:
+    return {"value": tokens, "unit": "token"}
+
+
+def _datacenter(entry: Mapping[str, str]) -> dict[str, str]:
+    return {key: entry[key] for key in ("country_code", "region") if key in entry}

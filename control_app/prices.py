@@ -1,0 +1,63 @@
+"""Prices as operators write them: decimal strings, USD for one unit (a token, or a request)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+
+RATED = ("prompt", "completion", "input_cache_read", "input_cache_write", "internal_reasoning", "request")
+"""Price kinds that usage rows measure; what is not rated is not published (docs/billing-rules.md, Rating a row)."""
+
+MAX_DECIMALS = 12
+"""The ledger counts in pico-units."""
+
+_PLAIN = re.compile(r"\d+(\.\d+)?")
+
+
+class PriceError(ValueError):
+    """A price that cannot be taken; the message says which and what to write."""
+
+
+def parse_price(kind: str, text: object) -> Decimal:
+    """The exact price; raises PriceError for anything but a plain, non-negative decimal string.
+
+    A JSON number is refused: JSON readers turn it into a binary fraction.
+    """
+    if not isinstance(text, str):
+        raise PriceError(f'pricing.{kind} is {text!r}, not a string; write "{_plain(text)}" in quotes')
+    if not _PLAIN.fullmatch(text):
+        raise PriceError(f'pricing.{kind} is "{text}", not a plain decimal; write it like "0.000008": no sign, exponent, comma or unit')
+    price = Decimal(text)
+    if price != price.quantize(Decimal(1).scaleb(-MAX_DECIMALS)):
+        raise PriceError(f'pricing.{kind} is "{text}" and has more than {MAX_DECIMALS} decimals; round it')
+    return price
+
+
+def parse_prices(pricing: Mapping[str, object]) -> dict[str, Decimal]:
+    """Prices by kind; raises PriceError where one is broken, missing, or of a kind that no usage row measures."""
+    for kind in ("prompt", "completion"):
+        if kind not in pricing:
+            raise PriceError(f'pricing.{kind} is missing; "0" would make it free')
+    prices: dict[str, Decimal] = {}
+    for kind, text in pricing.items():
+        if kind in ("overrides", "discount"):
+            raise PriceError(f"pricing.{kind} is not supported: usage is rated at one price a kind; remove it")
+        price = parse_price(kind, text)
+        if kind in RATED:
+            prices[kind] = price
+        elif price:
+            raise PriceError(f'pricing.{kind} is "{text}", but no usage row measures it; set it to "0" or remove it')
+    return prices
+
+
+def plain(amount: Decimal) -> str:
+    """Plain notation without an exponent, as OpenRouter's schema demands: `0.000008`."""
+    return format(amount.normalize(), "f")
+
+
+def _plain(number: object) -> str:
+    try:
+        return plain(Decimal(str(number)))
+    except ArithmeticError:
+        return "0.000008"

@@ -1,0 +1,125 @@
+"""Location files: what is accepted, and what is refused in which words."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+import main
+from stacks.config import LOCATIONS, LocationError, load_location, load_locations, sections_in
+from stacks.schema import Location
+
+INVALID = Path(__file__).parent / "invalid"
+RULES = sorted(path.stem for path in INVALID.glob("*.toml"))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_each_broken_rule_is_named_with_the_value_the_other_side_and_the_remedy(rule: str) -> None:
+    path = INVALID / f"{rule}.toml"
+    expected = [line.removeprefix("# says: ") for line in path.read_text().splitlines() if line.startswith("# says: ")]
+
+    with pytest.raises(LocationError) as refused:
+        load_location(path)
+
+    assert expected, "an invalid file begins with what its message says"
+    assert any(all(part in problem for part in expected) for problem in refused.value.problems), refused.value.problems
+    assert len(refused.value.problems) == 1, "one flaw, one problem"
+
+
+def test_the_locations_of_the_repository_are_accepted() -> None:
+    assert sorted(load_locations()) == ["local", "pr", "stalpeni"]
+
+
+def test_problems_of_fields_rules_and_other_files_come_together(tmp_path: Path) -> None:
+    several = (INVALID / "unknown-key.toml").read_text() + "\n[storage]\nreplicas = 9\n[control]\ninvoice_from = '2026-1'\n"
+    (tmp_path / "one.toml").write_text(several)
+    (tmp_path / "two.toml").write_text((INVALID / "two-servers.toml").read_text())
+
+    with pytest.raises(LocationError) as refused:
+        load_locations(tmp_path)
+
+    text = str(refused.value)
+    assert text.startswith("4 problems in the location files:")
+    for problem in ("one.toml: network.ingres_ip", "one.toml: control.invoice_from", "one.toml: storage.replicas", "two.toml: servers: 2"):
+        assert problem in text
+
+
+def test_problems_end_the_program_with_code_1_and_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "one.toml").write_text((INVALID / "no-server.toml").read_text())
+    monkeypatch.setattr(main, "load_locations", lambda: load_locations(tmp_path))
+
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+
+    assert isinstance(ended.value.code, str), "Python prints a text to standard error and exits with 1"
+    assert ended.value.code.startswith("1 problem in the location files:\n  one.toml: servers: none")
+
+
+def test_a_folder_without_locations_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "example.toml").write_text("")
+    with pytest.raises(LocationError, match="copy example.toml"):
+        load_locations(tmp_path)
+
+
+def test_a_location_needs_a_name_that_a_workspace_can_have(tmp_path: Path) -> None:
+    (tmp_path / "Not_a_name.toml").write_text((LOCATIONS / "local.toml").read_text())
+    with pytest.raises(LocationError, match="name: 'Not_a_name' is not a host name label"):
+        load_locations(tmp_path)
+
+
+def test_port_forwarded_ssh_is_normal() -> None:
+    stalpeni = load_locations()["stalpeni"]
+    endpoints = {server.name: server.ssh_endpoint for server in stalpeni.servers}
+    assert endpoints == {
+        "s1": ("203.0.113.10", 2201),
+        "s2": ("203.0.113.10", 2202),
+        "s3": ("203.0.113.10", 2203),
+        "g1": ("203.0.113.10", 2211),
+    }
+
+
+def test_an_override_is_merged_key_by_key_and_replaces_the_servers(tmp_path: Path) -> None:
+    (tmp_path / "local.toml").write_text((LOCATIONS / "local.toml").read_text())
+    server = tomllib.loads((LOCATIONS / "stalpeni.toml").read_text())["servers"][1]
+    (tmp_path / "local.override.toml").write_text(
+        f'[network]\napi_address = "198.51.100.7"\n[[servers]]\nname = "mine"\nip = "192.168.1.77"\nssh_host_key = "{server["ssh_host_key"]}"\n'
+    )
+
+    locations = load_locations(tmp_path)
+
+    assert list(locations) == ["local"], "an override is no location"
+    assert str(locations["local"].network.api_address) == "198.51.100.7"
+    assert str(locations["local"].network.ingress_ip) == "192.168.1.240"
+    assert [server.name for server in locations["local"].servers] == ["mine"]
+
+
+def test_a_problem_in_an_override_names_both_files(tmp_path: Path) -> None:
+    (tmp_path / "local.toml").write_text((LOCATIONS / "local.toml").read_text())
+    (tmp_path / "local.override.toml").write_text('[network]\ningress_ip = "192.168.1.1"\n')
+    with pytest.raises(LocationError, match=r"local\.toml with local\.override\.toml: network\.ingress_ip"):
+        load_locations(tmp_path)
+
+
+def test_addresses_that_are_not_given_follow_from_those_that_are() -> None:
+    locations = load_locations()
+    assert str(locations["local"].api_address) == "192.168.1.11", "the only server"
+    assert str(locations["stalpeni"].cluster_address) == "192.168.1.252", "the VIP"
+    assert str(locations["stalpeni"].api_address) == "203.0.113.10", "as given"
+    assert str(locations["pr"].subnet) == "192.168.2.0/24"
+
+
+def test_the_example_is_valid_and_explains_every_key() -> None:
+    text = (LOCATIONS / "example.toml").read_text()
+    load_location(LOCATIONS / "example.toml")
+    assert [key for key in _keys(Location) if key not in text.replace("# public_hostname", "public_hostname")] == []
+
+
+def _keys(model: type[BaseModel]) -> list[str]:
+    keys = [name for name in model.model_fields if name != "name" or model is not Location]
+    inner = [section for field in model.model_fields.values() for section in sections_in(field.annotation)]
+    return keys + [key for section in inner for key in _keys(section)]

@@ -1,0 +1,163 @@
+"""The stacks of the repository's locations, whole."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cdktf import App
+from cdktf import Testing as CdktfTesting
+
+from stacks.config import load_locations
+from stacks.location import LocationStack, etc_hosts
+from stacks.summary import count_by_layer, describe
+from tests.infra.synthesis import Document, only, resources, to_document
+
+NAMES = ["local", "pr", "stalpeni"]
+ADDRESSES = Path(__file__).parent / "addresses"
+
+
+@cache
+def document(name: str) -> Document:
+    return to_document(LocationStack(CdktfTesting.app(), load_locations()[name]))
+
+
+def addresses(name: str) -> list[str]:
+    return sorted(f"{kind}.{resource}" for kind, found in document(name)["resource"].items() for resource in found)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_addresses_stay_as_they_are_for_a_changed_one_is_destroyed_and_made_anew(name: str) -> None:
+    expected = (ADDRESSES / f"{name}.txt").read_text().splitlines()
+    assert addresses(name) == expected, f"if this is meant, write the list to {ADDRESSES}/{name}.txt and say so in CHANGELOG.md"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_waits_for_nothing(name: str) -> None:
+    waiting = [
+        resource["depends_on"] for kind in document(name)["resource"].values() for resource in kind.values() if "depends_on" in resource
+    ]
+    assert waiting
+    assert [] not in waiting, "cdktf drops what is no resource without a word"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_secrets_are_variables_without_a_value_and_outputs_that_carry_them_are_sensitive(name: str) -> None:
+    variables, outputs = document(name)["variable"], document(name)["output"]
+    secrets = {key for key, variable in variables.items() if key != "location"}
+    assert secrets == {"ssh_private_key", "cloudflare_api_token"}
+    assert all(variables[key]["sensitive"] is True and variables[key]["default"] is None for key in secrets)
+    assert {key for key, output in outputs.items() if output.get("sensitive")} == {"k3s_kubeconfig_for_users", "k3s_kubeconfig_for_admins"}
+    assert "PRIVATE KEY" not in json.dumps(document(name))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_stacks_declare_the_same_variables_so_that_one_tfvars_file_serves_each(name: str) -> None:
+    assert document(name)["variable"].keys() == document("local")["variable"].keys()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stack_accepts_only_its_own_variables(name: str) -> None:
+    (validation,) = document(name)["variable"]["location"]["validation"]
+    assert validation["condition"] == f'${{var.location == "{name}"}}'
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_providers_reach_the_api_by_address_and_verify_its_name(name: str) -> None:
+    location, providers = load_locations()[name], document(name)["provider"]
+    for settings in (providers["kubernetes"][0], providers["helm"][0]["kubernetes"]):
+        assert settings["host"] == f"https://{location.api_address}:6443"
+        assert settings["tls_server_name"] == f"k3s.{location.domain}"
+        assert "tls_locally_signed_cert" in settings["client_certificate"]
+    config = yaml.safe_load(re.sub(r"\$\{.*?\}", "x", _file_of(document(name), "configure")))
+    assert {str(location.api_address), f"k3s.{location.domain}"} <= set(config["tls-san"])
+
+
+def _file_of(synthesised: Document, step: str) -> str:
+    resource = resources(synthesised, "terraform_data", f"k3s_{step}")[-1]
+    bundle = next(item["file"]["content"] for item in resource["provisioner"] if "content" in item.get("file", {}))
+    said = re.search(r'config\.yaml \$\{base64encode\("(.*?)"\)\}', bundle)
+    assert said
+    return said[1].replace("\\n", "\n").replace('\\"', '"')
+
+
+def test_the_state_is_in_terraform_cloud_where_an_organization_is_named_else_a_local_file() -> None:
+    assert document("stalpeni")["terraform"]["cloud"] == {"organization": "inference-bros", "workspaces": {"name": "stalpeni"}}
+    assert document("local")["terraform"]["backend"]["local"]["path"].endswith("/terraform.local.tfstate")
+
+
+def test_only_production_is_protected() -> None:
+    protected = {name: only(document(name), "tls_private_key", "identity_server-ca-key")["lifecycle"]["prevent_destroy"] for name in NAMES}
+    assert protected == {"local": False, "pr": False, "stalpeni": True}
+
+
+def test_records_are_a_for_an_address_and_cname_for_a_host_name_short_lived_and_not_proxied() -> None:
+    def records(name: str) -> list[tuple[Any, ...]]:
+        found = resources(document(name), "cloudflare_dns_record")
+        return sorted((r["name"], r["type"], r["content"], r["ttl"], r["proxied"]) for r in found)
+
+    assert records("stalpeni") == [
+        ("*.stalpeni.inferencebros.com", "A", "203.0.113.10", 300, False),
+        ("k3s.stalpeni.inferencebros.com", "A", "203.0.113.10", 300, False),
+    ]
+    assert records("pr")[0] == ("*.pr.inferencebros.com", "CNAME", "pr-line.inferencebros.com", 300, False)
+    assert records("local") == []
+    assert "cloudflare" not in document("local")["provider"], "no DNS, no provider, no token"
+
+
+def test_the_users_kubeconfig_logs_in_at_dex_and_holds_no_secret() -> None:
+    text = document("stalpeni")["output"]["k3s_kubeconfig_for_users"]["value"]
+    config = yaml.safe_load(re.sub(r"\$\{.*?\}", "x", text))
+    assert config["clusters"][0]["cluster"]["server"] == "https://k3s.stalpeni.inferencebros.com:6443"
+    login = config["users"][0]["user"]["exec"]
+    assert login["apiVersion"] == "client.authentication.k8s.io/v1"
+    assert login["interactiveMode"] == "IfAvailable"
+    assert "--oidc-issuer-url=https://dex.stalpeni.inferencebros.com" in login["args"]
+    assert "--oidc-extra-scope=groups" in login["args"]
+    assert re.findall(r"\$\{(.*?)\}", text) == [next(x for x in re.findall(r"\$\{(.*?)\}", text) if "server-ca" in x and "cert_pem" in x)]
+
+
+def test_the_administrators_kubeconfig_needs_neither_dns_nor_dex() -> None:
+    text = document("stalpeni")["output"]["k3s_kubeconfig_for_admins"]["value"]
+    config = yaml.safe_load(re.sub(r"\$\{(.*?)\}", r"\1", text).replace("[", "").replace("]", ""))
+    assert config["clusters"][0]["cluster"]["server"] == "https://203.0.113.10:6443"
+    assert config["clusters"][0]["cluster"]["tls-server-name"] == "k3s.stalpeni.inferencebros.com"
+    assert "private_key_pem" in config["users"][0]["user"]["client-key-data"]
+
+
+def test_a_developer_without_dns_is_given_lines_for_etc_hosts() -> None:
+    locations = load_locations()
+    assert etc_hosts(locations["local"]).splitlines() == [
+        "192.168.1.11 k3s.local.inferencebros.com",
+        "192.168.1.240 bifrost.local.inferencebros.com control.local.inferencebros.com dex.local.inferencebros.com"
+        " bifrost-insecure.local.inferencebros.com",
+    ]
+    assert "bifrost-insecure" not in etc_hosts(locations["stalpeni"])
+
+
+def test_everything_that_a_remote_run_needs_is_in_the_stacks_folder(tmp_path: Path) -> None:
+    app = App(outdir=str(tmp_path))
+    LocationStack(app, load_locations()["stalpeni"])
+    app.synth()
+    folder = tmp_path / "stacks" / "stalpeni"
+    text = (folder / "cdk.tf.json").read_text()
+    used = set(re.findall(r"assets/[\w./+-]+", text))
+    assert used
+    assert [path for path in used if not (folder / path).exists()] == []
+    assert "/work/" not in text
+    assert str(Path(__file__).parents[2]) not in text, "no path of this machine"
+
+
+def test_the_table_of_a_location_counts_its_resources_by_layer() -> None:
+    stack = LocationStack(App(outdir="unused", skip_validation=True), load_locations()["stalpeni"])
+    synthesised: Document = stack.to_terraform()
+    counts = count_by_layer(synthesised)
+    assert set(counts) == {"Servers", "Network", "DNS"}
+    assert counts["DNS"] == 3
+    assert "s1 (server, 192.168.1.11)" in describe(load_locations()["stalpeni"])["Servers"]
+    assert describe(load_locations()["local"])["DNS"].startswith("none")
