@@ -12,7 +12,7 @@ RATED = ("prompt", "completion", "input_cache_read", "input_cache_write", "inter
 MAX_DECIMALS = 12
 """The ledger counts in pico-units."""
 
-_PLAIN = re.compile(r"\d+(\.\d+)?")
+_PLAIN = re.compile(r"[0-9]+(\.[0-9]+)?")  # not \d, which takes the digits of every script
 
 
 class PriceError(ValueError):

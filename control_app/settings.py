@@ -24,7 +24,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 
     # Not CONTROL_PORT: Kubernetes gives pods a variable of that name for a Service called `control`.
-    bind: str = Field(default="127.0.0.1:8080", pattern=r"^[^:\s]+:\d{1,5}$", description="address and port to listen on")
+    bind: str = Field(default="127.0.0.1:8080", pattern=r"^[^:\s]+:[0-9]{1,5}$", description="address and port to listen on")
     database: Path = Field(default=Path("var/control.sqlite3"), description="the SQLite file; its folder is made")
     models: Literal["files", "kubernetes"] = Field(default="files", description="where models are read from")
     models_dir: Path = Field(default=EXAMPLES, description="folder of Model YAML files, with models = files")

@@ -9,6 +9,7 @@ from typing import Any, cast
 import httpx2
 import yaml
 from lightkube import Client, KubeConfig
+from lightkube.core.exceptions import ConfigError
 from lightkube.generic_resource import create_namespaced_resource  # pyright: ignore[reportUnknownVariableType] # its own gap
 from pydantic import BaseModel, ValidationError
 
@@ -62,15 +63,17 @@ class KubernetesModels:
 
     def __init__(self, namespace: str, kubeconfig: Path | None = None) -> None:
         self._namespace = namespace
-        config = KubeConfig.from_file(kubeconfig) if kubeconfig else KubeConfig.from_service_account()
-        self._client = Client(config=config, timeout=httpx2.Timeout(TIMEOUT_SEC))
+        self._kubeconfig = kubeconfig
 
     def models(self) -> Sequence[Model]:
         """All models; raises SourceError where the API does not answer or refuses."""
         where = f"models of namespace {self._namespace}"
         try:
-            return [_model(dict(item), where) for item in self._client.list(KubeAiModel, namespace=self._namespace)]
-        except httpx2.HTTPError as error:
+            # Each time anew: a service account's token is replaced every hour, in its file.
+            config = KubeConfig.from_file(self._kubeconfig) if self._kubeconfig else KubeConfig.from_service_account()
+            with Client(config=config, timeout=httpx2.Timeout(TIMEOUT_SEC)) as client:
+                return [_model(dict(item), where) for item in client.list(KubeAiModel, namespace=self._namespace)]
+        except (httpx2.HTTPError, ConfigError) as error:
             raise SourceError(f"{where} cannot be read: {error}") from error
 
 

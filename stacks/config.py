@@ -122,17 +122,10 @@ def _describe(detail: ErrorDetails, data: dict[str, Any]) -> str:
 
 def _path(loc: tuple[int | str, ...], data: dict[str, Any]) -> str:
     """`servers.s2.ip` rather than `servers.1.ip` where the server has a name."""
-    parts: list[str] = []
-    here: Any = data
-    for part in loc:
-        try:
-            here = cast(Any, here[part])
-        except (KeyError, IndexError, TypeError):  # the very thing that is missing
-            here = None
-        if isinstance(part, int):
-            parts.append(str(here["name"]) if isinstance(here, dict) and "name" in here else str(part + 1))
-        else:
-            parts.append(part)
+    parts = [str(part + 1) if isinstance(part, int) else part for part in loc]
+    if len(loc) > 1 and isinstance(loc[1], int):
+        entry = data[parts[0]][loc[1]]
+        parts[1] = str(cast(dict[str, Any], entry).get("name", parts[1])) if isinstance(entry, dict) else parts[1]
     return ".".join(parts)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import ipaddress
 import secrets
 import string
 from collections.abc import Mapping
@@ -10,8 +11,8 @@ from collections.abc import Mapping
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ib_constructs import Identity, KeyPair
 from ib_constructs.identity import ADMIN_GROUP, AUTHORITIES
@@ -21,27 +22,26 @@ TEN_YEARS = dt.timedelta(days=3650)
 
 def make_identity() -> Identity:
     """A fresh identity of literal values."""
-    authorities: dict[str, KeyPair] = {}
-    signers: dict[str, tuple[x509.Certificate, ec.EllipticCurvePrivateKey]] = {}
-    for name in AUTHORITIES:
-        signers[name] = _authority(name)
-        authorities[name] = KeyPair(certificate=_pem(signers[name][0]), key=_key_pem(signers[name][1]))
+    authorities = {name: _authority(name) for name in AUTHORITIES}
     return Identity(
         authorities=authorities,
         service_key=_key_pem(rsa.generate_private_key(65537, 2048)),
         server_password=_password(),
         agent_password=_password(),
-        admin=client_certificate(*signers["client-ca"], "terraform", ADMIN_GROUP),
+        admin=client_certificate(authorities["client-ca"], "terraform", ADMIN_GROUP),
     )
 
 
-def client_certificate(ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey, name: str, group: str) -> KeyPair:
-    """A client certificate of *ca* for the Kubernetes user *name* in *group*."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, group), x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    usage = x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.CLIENT_AUTH])
-    builder = _builder(subject, ca.subject, key.public_key()).add_extension(usage, critical=False)
-    return KeyPair(certificate=_pem(builder.sign(ca_key, hashes.SHA256())), key=_key_pem(key))
+def client_certificate(authority: KeyPair, user: str, group: str) -> KeyPair:
+    """A client certificate for the Kubernetes user *user* in *group*."""
+    subject = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group), x509.NameAttribute(NameOID.COMMON_NAME, user)]
+    return _leaf(authority, x509.Name(subject), x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]))
+
+
+def server_certificate(authority: KeyPair, address: str) -> KeyPair:
+    """A serving certificate for an IP *address*."""
+    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
+    return _leaf(authority, x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")]), names)
 
 
 def secret_values(identity: Identity) -> Mapping[str, str]:
@@ -56,27 +56,24 @@ def secret_values(identity: Identity) -> Mapping[str, str]:
     }
 
 
-def _authority(name: str) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+def _leaf(authority: KeyPair, subject: x509.Name, extension: x509.ExtensionType) -> KeyPair:
+    issuer = x509.load_pem_x509_certificate(authority.certificate.encode())
+    signer = load_pem_private_key(authority.key.encode(), None)
+    assert isinstance(signer, ec.EllipticCurvePrivateKey)
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = _builder(subject, issuer.subject, key.public_key()).add_extension(extension, critical=False)
+    return KeyPair(certificate=_pem(builder.sign(signer, hashes.SHA256())), key=_key_pem(key))
+
+
+def _authority(name: str) -> KeyPair:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"test {name}")])
-    usage = x509.KeyUsage(
-        digital_signature=True,
-        key_encipherment=True,
-        key_cert_sign=True,
-        content_commitment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        crl_sign=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
     builder = (
         _builder(subject, subject, key.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(usage, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
-    return builder.sign(key, hashes.SHA256()), key
+    return KeyPair(certificate=_pem(builder.sign(key, hashes.SHA256())), key=_key_pem(key))
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:

@@ -13,13 +13,14 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from tests.waiting import until
 
 PREFIX = "ibtest"
 GATEWAY = "192.168.1.1"
@@ -178,15 +179,6 @@ def open_lab(folder: Path, rootfs: Path, artefacts: Path) -> Generator[Lab]:
         for host in lab.hosts:
             host.stop()
         _ip("netns", "delete", lab.namespace)
-
-
-def until(condition: Callable[[], bool], what: str, seconds: float) -> None:
-    """Poll until *condition* holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(0.1)
 
 
 def _ip(*arguments: str) -> None:

@@ -99,18 +99,16 @@ def test_a_location_that_is_destroyed_leaves_nothing_on_its_server(deployment: D
 
     assert "s1: K3s and its data are gone" in destroyed.output, destroyed.output
     assert deployment.files_with_secrets(s1) == set()
-    left = s1.run(
-        "ls -d /usr/local/bin/k3s* /etc/rancher/k3s /var/lib/rancher/k3s /etc/systemd/system/k3s* /run/inference-platform/* 2>/dev/null; true"
-    )
+    places = "/usr/local/bin/k3s* /etc/rancher /var/lib/rancher /etc/systemd/system/k3s* /run/inference-platform/*"
+    left = s1.run(f"ls -d {places} 2>/dev/null; true")
     assert left == ""
     assert s1.run("systemctl is-system-running") == "running\n"
 
 
 def test_a_server_half_installed_by_a_failed_run_is_finished_by_the_next(deployment: Deployment, s1: Host) -> None:
     deployment.describe([server(s1)])
-    s1.run(
-        "mkdir -p /root/bin && mv /usr/bin/sha256sum /root/bin/ && printf '#!/bin/sh\\nexit 1\\n' > /usr/bin/sha256sum && chmod +x /usr/bin/sha256sum"
-    )
+    s1.run("mkdir /root/bin && mv /usr/bin/sha256sum /root/bin/")
+    s1.run("cat > /usr/bin/sha256sum && chmod +x /usr/bin/sha256sum", stdin="#!/bin/sh\nexit 1\n")
     failed = deployment.apply()
     assert failed.code == 1, failed.output
     assert {path for path in deployment.files_with_secrets(s1) if not path.startswith(KEEPS_SECRETS)} == set()

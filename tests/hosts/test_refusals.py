@@ -7,7 +7,8 @@ import pytest
 from tests.hosts.deployment import Deployment, server
 from tests.hosts.lab import Host, Lab, SshKey, ec
 
-PRISTINE = "ls -d /etc/rancher /var/lib/rancher/k3s/server /usr/local/bin/k3s /etc/systemd/system/k3s.service /run/inference-platform/* 2>/dev/null; true"
+PLACES = "/etc/rancher /var/lib/rancher/k3s/server /usr/local/bin/k3s /etc/systemd/system/k3s.service /run/inference-platform/*"
+PRISTINE = f"ls -d {PLACES} 2>/dev/null; true"
 
 
 def test_a_wrong_host_key_is_refused_with_the_line_to_write(deployment: Deployment, s1: Host) -> None:

@@ -62,7 +62,7 @@ def test_problems_end_the_program_with_code_1_and_no_traceback(
 
 def test_a_folder_without_locations_is_refused(tmp_path: Path) -> None:
     (tmp_path / "example.toml").write_text("")
-    with pytest.raises(LocationError, match="copy example.toml"):
+    with pytest.raises(LocationError, match=r"copy example\.toml"):
         load_locations(tmp_path)
 
 
@@ -86,9 +86,8 @@ def test_port_forwarded_ssh_is_normal() -> None:
 def test_an_override_is_merged_key_by_key_and_replaces_the_servers(tmp_path: Path) -> None:
     (tmp_path / "local.toml").write_text((LOCATIONS / "local.toml").read_text())
     server = tomllib.loads((LOCATIONS / "stalpeni.toml").read_text())["servers"][1]
-    (tmp_path / "local.override.toml").write_text(
-        f'[network]\napi_address = "198.51.100.7"\n[[servers]]\nname = "mine"\nip = "192.168.1.77"\nssh_host_key = "{server["ssh_host_key"]}"\n'
-    )
+    override = '[network]\napi_address = "198.51.100.7"\n[[servers]]\nname = "mine"\nip = "192.168.1.77"\n'
+    (tmp_path / "local.override.toml").write_text(f'{override}ssh_host_key = "{server["ssh_host_key"]}"\n')
 
     locations = load_locations(tmp_path)
 

@@ -93,7 +93,7 @@ def test_scripts_run_by_sh_from_memory_in_a_directory_of_roots_that_a_timer_clea
     assert "install -d -m 0700 /run/inference-platform/install" in text
     assert "systemd-run --quiet --collect --unit=inference-platform-clear-install --on-active=20min" in text
     assert text.endswith("sh /run/inference-platform/install/install.sh")
-    assert install["connection"]["script_path"].startswith("/root/"), "/tmp may be noexec, and everyone's"
+    assert install["connection"]["script_path"].startswith("/root/"), "the default place may be noexec, and is everyone's"
 
 
 def test_the_first_server_founds_and_the_others_join_through_the_vip() -> None:

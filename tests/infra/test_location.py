@@ -49,7 +49,7 @@ def test_nothing_waits_for_nothing(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_secrets_are_variables_without_a_value_and_outputs_that_carry_them_are_sensitive(name: str) -> None:
     variables, outputs = document(name)["variable"], document(name)["output"]
-    secrets = {key for key, variable in variables.items() if key != "location"}
+    secrets = variables.keys() - {"location"}
     assert secrets == {"ssh_private_key", "cloudflare_api_token"}
     assert all(variables[key]["sensitive"] is True and variables[key]["default"] is None for key in secrets)
     assert {key for key, output in outputs.items() if output.get("sensitive")} == {"k3s_kubeconfig_for_users", "k3s_kubeconfig_for_admins"}
@@ -132,11 +132,10 @@ def test_the_administrators_kubeconfig_needs_neither_dns_nor_dex() -> None:
 
 def test_a_developer_without_dns_is_given_lines_for_etc_hosts() -> None:
     locations = load_locations()
-    assert etc_hosts(locations["local"]).splitlines() == [
-        "192.168.1.11 k3s.local.inferencebros.com",
-        "192.168.1.240 bifrost.local.inferencebros.com control.local.inferencebros.com dex.local.inferencebros.com"
-        " bifrost-insecure.local.inferencebros.com",
-    ]
+    api, ingress = etc_hosts(locations["local"]).splitlines()
+    assert api == "192.168.1.11 k3s.local.inferencebros.com"
+    hosts = [f"{name}.local.inferencebros.com" for name in ("bifrost", "control", "dex", "bifrost-insecure")]
+    assert ingress.split() == ["192.168.1.240", *hosts]
     assert "bifrost-insecure" not in etc_hosts(locations["stalpeni"])
 
 

@@ -1,0 +1,54 @@
+"""Run benchmarks and print one JSON object a row: name, figure, unit, bar, ok, and a control where one ran beside it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Callable, Mapping
+
+from perf.cpu import adopt_orphans, cpu_seconds
+
+ROUNDS = 5
+Row = Mapping[str, object]
+
+
+def synth_ratio() -> Row:
+    """CPU time of synthesising all locations, as a multiple of only importing the same providers (medians of pairs)."""
+    adopt_orphans()
+    programs = {"main.py": [sys.executable, "main.py"], "bare imports": [sys.executable, "perf/bare_imports.py"]}
+    seconds: dict[str, list[float]] = {name: [] for name in programs}
+    for turn in range(ROUNDS + 1):
+        for name, command in programs.items():
+            taken = cpu_seconds(command)
+            print(f"{name}, round {turn}: {taken:.2f} s{' (warm-up, not counted)' if turn == 0 else ''}", file=sys.stderr)
+            if turn:
+                seconds[name].append(taken)
+    ours, bare = (statistics.median(taken) for taken in seconds.values())
+    return {
+        "name": "synth_ratio",
+        "figure": round(ours / bare, 3),
+        "unit": "x CPU time of bare imports",
+        "bar": 1.3,
+        "ok": ours / bare <= 1.3,
+        "control": {"bare_cpu_seconds": round(bare, 2), "synth_cpu_seconds": round(ours, 2), "rounds": ROUNDS},
+    }
+
+
+ROWS: Mapping[str, Callable[[], Row]] = {"synth_ratio": synth_ratio}
+
+
+def main() -> None:
+    """Exit with 1 where a bar is missed."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("row", nargs="*", choices=[*ROWS, []], help="rows to run (default: all)")
+    names: list[str] = parser.parse_args().row or list(ROWS)
+    results = [ROWS[name]() for name in names]
+    for result in results:
+        print(json.dumps(result))
+    sys.exit(not all(result["ok"] for result in results))
+
+
+if __name__ == "__main__":
+    main()

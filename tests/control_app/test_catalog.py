@@ -1,0 +1,148 @@
+"""What is for sale: read at most every 15 seconds, and never less than the last good offer."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from control_app.catalog import MAX_AGE, Catalog, SourceError
+from control_app.offers import Model
+from control_app.store import Store
+from tests.control_app.models import NAME, model, priced
+
+
+class Source:
+    """Models that a test sets, or an error."""
+
+    def __init__(self, *models: Model) -> None:
+        self.answer: Sequence[Model] | SourceError = models
+        self.reads = 0
+
+    def models(self) -> Sequence[Model]:
+        self.reads += 1
+        if isinstance(self.answer, SourceError):
+            raise self.answer
+        return self.answer
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = datetime(2026, 12, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_time(self) -> None:
+        self.now += MAX_AGE
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "control.sqlite3")
+
+
+def test_offers_are_read_again_only_when_they_are_old(store: Store, clock: Clock) -> None:
+    source = Source(model())
+    catalog = Catalog(source, store, clock)
+    catalog.current()
+    clock.now += MAX_AGE - timedelta(seconds=1)
+    catalog.current()
+    assert source.reads == 1
+    clock.pass_time()
+    assert catalog.current().at == clock.now
+    assert source.reads == 2
+
+
+def test_a_broken_annotation_keeps_the_last_good_price_and_says_so(store: Store, clock: Clock) -> None:
+    source = Source(model())
+    catalog = Catalog(source, store, clock)
+    catalog.current()
+
+    source.answer = [model(priced(prompt="free"))]
+    clock.pass_time()
+    snapshot = catalog.current()
+
+    assert [str(offer.prices["prompt"]) for offer in snapshot.offers] == ["0.000008"]
+    assert snapshot.problems[NAME].endswith("the last good one stays in force")
+    assert 'pricing.prompt is "free"' in snapshot.problems[NAME]
+
+
+def test_an_annotation_that_vanished_keeps_the_last_good_price(store: Store, clock: Clock) -> None:
+    source = Source(model())
+    catalog = Catalog(source, store, clock)
+    catalog.current()
+    source.answer = [Model(NAME, None)]
+    clock.pass_time()
+    snapshot = catalog.current()
+    assert len(snapshot.offers) == 1
+    assert "the annotation openrouter.ai/json is gone" in snapshot.problems[NAME]
+
+
+def test_the_last_good_price_outlives_a_restart(store: Store, clock: Clock) -> None:
+    Catalog(Source(model()), store, clock).current()
+    snapshot = Catalog(Source(model("{")), store, clock).current()
+    assert len(snapshot.offers) == 1
+    assert NAME in snapshot.problems
+
+
+def test_a_model_that_was_never_good_is_not_for_sale_and_stops_no_other(store: Store, clock: Clock) -> None:
+    snapshot = Catalog(Source(model("{", name="bad"), model()), store, clock).current()
+    assert [offer.model for offer in snapshot.offers] == [NAME]
+    assert snapshot.problems["bad"].endswith("the model is not for sale")
+
+
+def test_a_model_without_an_annotation_is_not_for_sale_and_no_problem(store: Store, clock: Clock) -> None:
+    snapshot = Catalog(Source(Model("internal", None)), store, clock).current()
+    assert (list(snapshot.offers), dict(snapshot.problems)) == ([], {})
+
+
+def test_a_changed_price_is_appended_and_the_old_one_stays_on_record(store: Store, clock: Clock, tmp_path: Path) -> None:
+    source = Source(model())
+    catalog = Catalog(source, store, clock)
+    for document in (priced(prompt="0.000009"), priced(prompt="0.000009"), priced(prompt="0.000010")):
+        catalog.current()
+        source.answer = [model(document)]
+        clock.pass_time()
+    assert str(catalog.current().offers[0].prices["prompt"]) == "0.000010"
+    assert [price for _, price in _record(tmp_path)] == ["0.000008", "0.000009", "0.000010"]
+    assert _record(tmp_path)[0][0] == "2026-12-01T00:00:00+00:00"
+
+
+def test_a_source_that_fails_leaves_the_last_prices_with_their_time(store: Store, clock: Clock) -> None:
+    source = Source(model())
+    catalog = Catalog(source, store, clock)
+    first = catalog.current()
+    source.answer = SourceError("models of namespace kubeai cannot be read: connection refused")
+    clock.pass_time()
+    snapshot = catalog.current()
+    assert snapshot.offers == first.offers
+    assert snapshot.problems[""].startswith("models of namespace kubeai cannot be read: connection refused; the prices are those of")
+    source.answer = [model()]
+    clock.pass_time()
+    assert catalog.current().problems == {}
+
+
+def test_a_source_that_never_answered_is_an_error_and_no_empty_list(store: Store, clock: Clock) -> None:
+    source = Source()
+    source.answer = SourceError("no")
+    catalog = Catalog(source, store, clock)
+    with pytest.raises(SourceError):
+        catalog.current()
+    with pytest.raises(SourceError):
+        catalog.current()
+
+
+def _record(folder: Path) -> list[tuple[str, str]]:
+    query = "SELECT accepted_at, json_extract(document, '$.pricing.prompt') FROM offers ORDER BY id"
+    with contextlib.closing(sqlite3.connect(folder / "control.sqlite3")) as db:
+        return db.execute(query).fetchall()

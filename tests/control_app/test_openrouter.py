@@ -1,0 +1,94 @@
+"""Documents of OpenRouter's schema 2.4."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from control_app.offers import parse_offer
+from control_app.openrouter import document
+from control_app.prices import RATED
+from tests.control_app.models import annotated, model, priced
+
+SCHEMA = json.loads((Path(__file__).parent / "schemas" / "openrouter-2.4.json").read_text())
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+
+
+def published(flat: dict[str, Any]) -> dict[str, Any]:
+    return document(parse_offer(model(flat)))
+
+
+def test_the_schema_itself_refuses_what_openrouter_refuses() -> None:
+    good = published(annotated())
+    text = good["input_modalities"][0]
+    for bad in (
+        {**good, "context_length": 4096},
+        {**good, "schema_version": "2.3"},
+        {**good, "datacenters": [{"country_code": "ro"}]},
+        {**good, "input_modalities": [{**text, "pricing": [{"type": "prompt", "unit": "token", "cost_usd": "8E-6"}]}]},
+        {**good, "input_modalities": [{**text, "pricing": [{"type": "prompt", "unit": "token", "cost_usd": 0.000008}]}]},
+        {**good, "output_modalities": [{"type": "text"}]},
+    ):
+        assert not VALIDATOR.is_valid(bad)
+
+
+def test_the_example_becomes_a_valid_document() -> None:
+    result = published(annotated())
+    VALIDATOR.validate(result)
+    assert result["input_modalities"] == [
+        {
+            "type": "text",
+            "supported_inputs": {"max_context_length": {"value": 4096, "unit": "token"}},
+            "pricing": [
+                {"type": "prompt", "unit": "token", "cost_usd": "0.000008"},
+                {"type": "cached_prompt", "unit": "token", "cost_usd": "0"},
+                {"type": "cache_write", "unit": "token", "cost_usd": "0"},
+            ],
+        }
+    ]
+    assert result["output_modalities"][0]["pricing"] == [{"type": "completion", "unit": "token", "cost_usd": "0.000024"}]
+    assert list(result["output_modalities"][0]["supported_parameters"]) == [
+        "temperature",
+        "stop",
+        "tools",
+        "json_mode",
+        "structured_outputs",
+    ]
+    assert "pricing" not in result, "a price of 0 for a request is no price"
+
+
+def test_a_request_price_stands_at_the_root() -> None:
+    result = published(priced(request="0.002"))
+    VALIDATOR.validate(result)
+    assert result["pricing"] == [{"type": "request", "unit": "request", "cost_usd": "0.002"}]
+
+
+def test_a_small_price_has_no_exponent() -> None:
+    result = published(priced(prompt="0.00000015"))
+    assert result["input_modalities"][0]["pricing"][0]["cost_usd"] == "0.00000015"
+
+
+@pytest.mark.parametrize("kind", ["embeddings", "rerank"])
+def test_what_has_no_stream_says_nothing_of_streaming(kind: str) -> None:
+    result = published(annotated(output_modalities=[kind]))
+    VALIDATOR.validate(result)
+    assert "streaming" not in result["output_modalities"][0]
+
+
+def test_several_modalities_are_documents_too() -> None:
+    VALIDATOR.validate(published(annotated(input_modalities=["text", "image", "file"], output_modalities=["text", "speech"])))
+
+
+@given(st.dictionaries(st.sampled_from(RATED), st.decimals(min_value=0, max_value=10, places=12)))
+def test_any_prices_give_a_valid_document_with_each_price_once(prices: dict[str, Any]) -> None:
+    result = published(priced(**{kind: format(price, "f") for kind, price in prices.items()}))
+    VALIDATOR.validate(result)
+    entries = result["input_modalities"][0]["pricing"] + result["output_modalities"][0]["pricing"]
+    types = [entry["type"] for entry in entries]
+    assert len(types) == len(set(types)), "two entries of one type are invalid, though the schema lets them pass"

@@ -1,0 +1,85 @@
+"""Settings come from the environment; what is missing or wrong is named at once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from control_app import create_app
+from control_app.settings import Settings, SettingsError
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Callable[[Mapping[str, str]], None]:
+    """Set exactly these CONTROL_ variables."""
+    for name in [name for name in os.environ if name.startswith("CONTROL_")]:
+        monkeypatch.delenv(name)
+
+    def apply(variables: Mapping[str, str]) -> None:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+    return apply
+
+
+Environment = Callable[[Mapping[str, str]], None]
+
+
+def test_the_embedded_service_needs_no_setting(environment: Environment) -> None:
+    environment({})
+    settings = Settings.from_environment()
+    assert (settings.bind, settings.models, settings.location) == ("127.0.0.1:8080", "files", "embedded")
+
+
+def test_in_a_cluster_all_missing_names_and_wrong_values_come_together(environment: Environment) -> None:
+    environment({"CONTROL_MODELS": "kubernetes", "CONTROL_DATABASE": "/data/control.sqlite3", "CONTROL_BIND": "8080"})
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_environment()
+    text = str(refused.value)
+    assert "CONTROL_LOCATION: missing" in text
+    assert "CONTROL_MODELS_NAMESPACE: missing" in text
+    assert "CONTROL_BIND: String should match pattern" in text
+    assert "'8080'" in text
+    assert "CONTROL_DATABASE" not in text
+
+
+def test_an_empty_variable_is_a_missing_one(environment: Environment) -> None:
+    environment({"CONTROL_MODELS": "kubernetes", "CONTROL_LOCATION": "", "CONTROL_DATABASE": "x", "CONTROL_MODELS_NAMESPACE": "kubeai"})
+    with pytest.raises(SettingsError, match="CONTROL_LOCATION: missing"):
+        Settings.from_environment()
+
+
+def test_the_variables_that_kubernetes_gives_a_service_named_control_do_no_harm(environment: Environment) -> None:
+    environment({"CONTROL_PORT": "tcp://10.43.0.9:80", "CONTROL_SERVICE_HOST": "10.43.0.9"})
+    assert Settings.from_environment().bind == "127.0.0.1:8080"
+
+
+def test_an_unknown_source_of_models_is_refused(environment: Environment) -> None:
+    environment({"CONTROL_MODELS": "kubernets"})
+    with pytest.raises(SettingsError, match="CONTROL_MODELS: Input should be 'files' or 'kubernetes', got 'kubernets'"):
+        create_app()
+
+
+def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("CONTROL_")}
+    command = [sys.executable, "-m", "control_app", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=clean | variables, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_command_ends_with_2_and_the_names_where_settings_are_missing() -> None:
+    done = run(CONTROL_MODELS="kubernetes")
+    assert done.returncode == 2
+    assert done.stderr.startswith("control_app: CONTROL_LOCATION: missing")
+    assert "Traceback" not in done.stderr
+
+
+def test_help_lists_every_setting() -> None:
+    text = run("--help").stdout
+    assert [name for name in Settings.model_fields if f"CONTROL_{name.upper()} " not in text] == []

@@ -1,0 +1,132 @@
+"""What the service answers."""
+
+from __future__ import annotations
+
+import json
+from html import unescape
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from control_app import create_app
+from control_app.settings import Settings
+from tests.control_app.models import ANNOTATION, annotated, priced, write
+from tests.control_app.test_openrouter import VALIDATOR
+
+ROUTES = ["/", "/openrouter/models", "/bifrost/pricingSheet", "/healthz", "/readyz", "/static/<path:filename>"]
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    write(folder, ANNOTATION)
+    return folder
+
+
+@pytest.fixture
+def client(models: Path, tmp_path: Path) -> FlaskClient:
+    return create_app(Settings(database=tmp_path / "control.sqlite3", models_dir=models)).test_client()
+
+
+def test_the_routes_are_these_and_only_read(client: FlaskClient) -> None:
+    rules = list(client.application.url_map.iter_rules())
+    assert sorted(rule.rule for rule in rules) == sorted(ROUTES)
+    assert {method for rule in rules for method in rule.methods or ()} == {"GET", "HEAD", "OPTIONS"}
+
+
+def test_the_price_list_is_the_annotations_as_they_were_written(client: FlaskClient) -> None:
+    answer = client.get("/openrouter/models")
+    assert answer.status_code == 200
+    assert answer.mimetype == "application/json"
+    assert json.loads(answer.text) == {"data": [ANNOTATION]}
+
+
+def test_the_price_list_of_schema_2_4_is_valid(client: FlaskClient) -> None:
+    (document,) = json.loads(client.get("/openrouter/models?schema_version=2.4").text)["data"]
+    VALIDATOR.validate(document)
+
+
+@pytest.mark.parametrize("version", ["2.3", "3", ""])
+def test_another_schema_version_is_refused_with_what_there_is(client: FlaskClient, version: str) -> None:
+    answer = client.get(f"/openrouter/models?schema_version={version}")
+    assert answer.status_code == 400
+    assert f"schema_version is {version!r}" in json.loads(answer.text)["error"]["message"]
+    assert "ask for 2.4" in json.loads(answer.text)["error"]["message"]
+
+
+def test_the_sheet_is_of_numbers(client: FlaskClient) -> None:
+    sheet = json.loads(client.get("/bifrost/pricingSheet").text)
+    assert sheet["kubeai/qwen25-05b-instruct"]["input_cost_per_token"] == 0.000008
+
+
+def test_the_page_shows_exact_prices_and_what_to_look_at(client: FlaskClient, models: Path) -> None:
+    write(models, "{", "broken")
+    text = unescape(client.get("/").text)
+    assert ">8.00<" in text
+    assert ">24.00<" in text
+    assert "cached prompt tokens are given away" in text
+    assert "openrouter.ai/json is not JSON" in text
+    assert "the model is not for sale" in text
+
+
+def test_the_page_shows_a_price_of_fractions_of_a_cent_in_full(client: FlaskClient, models: Path) -> None:
+    write(models, priced(prompt="0.000000123456"))
+    assert ">0.123456<" in client.get("/").text
+
+
+def test_text_of_an_annotation_is_shown_as_text(client: FlaskClient, models: Path) -> None:
+    write(models, annotated(name="<script>alert(1)</script>"))
+    assert "<script>" not in client.get("/").text
+
+
+def test_without_models_the_page_says_how_to_sell_one(client: FlaskClient, models: Path) -> None:
+    (models / "qwen25-05b-instruct.yaml").unlink()
+    assert "No model is for sale" in client.get("/").text
+
+
+def test_models_that_cannot_be_read_make_the_service_unready_but_alive(client: FlaskClient, models: Path) -> None:
+    (models / "slip.yaml").write_text("{")
+    assert client.get("/healthz").status_code == 200
+    ready = client.get("/readyz")
+    assert ready.status_code == 503
+    assert "slip.yaml cannot be read" in json.loads(ready.text)["problems"][0]
+    for path in ("/openrouter/models", "/bifrost/pricingSheet"):
+        answer = client.get(path)
+        assert answer.status_code == 503, "an empty price list would take every model off the market"
+        assert answer.headers["Retry-After"] == "15"
+
+
+def test_a_database_that_cannot_be_written_makes_the_service_unready(client: FlaskClient, tmp_path: Path) -> None:
+    assert client.get("/readyz").status_code == 200
+    (tmp_path / "control.sqlite3").write_bytes(b"this is no database at all, is it? " * 100)
+    for left in tmp_path.glob("control.sqlite3-*"):
+        left.unlink()
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert "cannot be written" in json.loads(answer.text)["problems"][0]
+
+
+def test_errors_are_json_for_programs_and_a_page_for_people(client: FlaskClient) -> None:
+    assert json.loads(client.get("/nowhere").text)["error"]["status"] == 404
+    page = client.get("/nowhere", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert page.mimetype == "text/html"
+    assert "<h1>404</h1>" in page.text
+
+
+@pytest.mark.parametrize("path", ["/", "/openrouter/models", "/nowhere", "/static/style.css"])
+def test_every_answer_forbids_scripts_frames_and_guessing(client: FlaskClient, path: str) -> None:
+    with client.get(path) as answer:
+        assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'self'")
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_fault_of_ours_is_500_without_its_inside(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("control_app.pricing_sheet.sheet", broken)
+    answer = client.get("/bifrost/pricingSheet")
+    assert answer.status_code == 500
+    assert "ZeroDivisionError" not in answer.text

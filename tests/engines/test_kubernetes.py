@@ -1,0 +1,139 @@
+"""Our identity, our chart and the control service against a real Kubernetes API."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from control_app import create_app
+from control_app.catalog import SourceError
+from control_app.settings import Settings
+from control_app.sources import KubernetesModels
+from ib_constructs import K3sSettings
+from ib_constructs.helm import OBJECTS_CHART
+from ib_constructs.k3s_config import manifests
+from tests.control_app.models import ANNOTATION, EXAMPLE, NAME
+from tests.engines.cluster import Cluster
+from tests.identities import client_certificate, make_identity
+from tests.waiting import until
+
+READER = "control"
+MODELS = "/apis/kubeai.org/v1/namespaces/kubeai/models"
+CRD = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "models.kubeai.org"},
+    "spec": {
+        "group": "kubeai.org",
+        "scope": "Namespaced",
+        "names": {"plural": "models", "singular": "model", "kind": "Model"},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+            }
+        ],
+    },
+}
+ROLE = {"metadata": {"name": READER}, "rules": [{"apiGroups": ["kubeai.org"], "resources": ["models"], "verbs": ["get", "list", "watch"]}]}
+BINDING = {
+    "metadata": {"name": READER},
+    "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": READER},
+    "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": READER}],
+}
+
+
+@pytest.fixture(scope="module")
+def root(cluster: Cluster) -> Cluster:
+    """The cluster with the administrators' binding, as K3s applies it from server/manifests at its start."""
+    masters = client_certificate(cluster.identity.authorities["client-ca"], "k3s", "system:masters")
+    refused, _ = cluster.request(cluster.identity.admin, "GET", "/api/v1/namespaces")
+    assert refused == 403, "the administrators' certificate alone must give no right"
+    binding = yaml.safe_load(manifests(K3sSettings(api_vip=None, api_names=[]))["ib-admins.yaml"])
+    assert cluster.request(masters, "POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", binding)[0] == 201
+    return cluster
+
+
+@pytest.fixture(scope="module")
+def kubeai(root: Cluster) -> Cluster:
+    """The cluster with KubeAI's kind and the example model."""
+    admin = root.identity.admin
+    posts = [
+        ("/api/v1/namespaces", {"metadata": {"name": "kubeai"}}),
+        ("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", CRD),
+        ("/apis/rbac.authorization.k8s.io/v1/namespaces/kubeai/roles", ROLE),
+        ("/apis/rbac.authorization.k8s.io/v1/namespaces/kubeai/rolebindings", BINDING),
+    ]
+    for path, body in posts:
+        assert root.request(admin, "POST", path, body)[0] == 201
+    until(lambda: root.request(admin, "GET", MODELS)[0] == 200, "the kind is served", 30)
+    assert root.request(admin, "POST", MODELS, EXAMPLE)[0] == 201
+    return root
+
+
+def test_the_administrators_certificate_works_by_the_binding_that_k3s_is_given(root: Cluster) -> None:
+    assert root.request(root.identity.admin, "GET", "/api/v1/namespaces")[0] == 200
+
+
+def test_a_certificate_of_another_identity_is_refused(root: Cluster) -> None:
+    assert root.request(make_identity().admin, "GET", "/api/v1/namespaces")[0] == 401
+
+
+def test_the_control_service_reads_models_with_the_right_to_read_models_only(kubeai: Cluster) -> None:
+    (model,) = KubernetesModels("kubeai", kubeai.kubeconfig(READER, "services")).models()
+    assert model.name == NAME
+    assert json.loads(model.annotation or "") == ANNOTATION
+    assert model.features == ("TextGeneration",)
+
+
+def test_a_service_without_the_right_says_what_it_may_not(kubeai: Cluster) -> None:
+    with pytest.raises(SourceError, match=r'models of namespace kubeai cannot be read: .*User "stranger" cannot list resource "models"'):
+        KubernetesModels("kubeai", kubeai.kubeconfig("stranger", "nobodies")).models()
+
+
+def test_an_api_that_does_not_answer_is_named(kubeai: Cluster, tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text(kubeai.kubeconfig(READER, "services").read_text().replace(kubeai.url, "https://127.0.0.1:1"))
+    with pytest.raises(SourceError, match="models of namespace kubeai cannot be read"):
+        KubernetesModels("kubeai", path).models()
+
+
+def test_outside_a_cluster_a_missing_service_account_is_named() -> None:
+    with pytest.raises(SourceError, match="models of namespace kubeai cannot be read"):
+        KubernetesModels("kubeai").models()
+
+
+def test_a_kubeconfig_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="nowhere"):
+        KubernetesModels("kubeai", tmp_path / "nowhere").models()
+
+
+def test_prices_are_served_from_the_clusters_models(kubeai: Cluster, tmp_path: Path) -> None:
+    settings = Settings(
+        models="kubernetes",
+        models_namespace="kubeai",
+        kubeconfig=kubeai.kubeconfig(READER, "services"),
+        database=tmp_path / "control.sqlite3",
+        location="test",
+    )
+    client = create_app(settings).test_client()
+    assert json.loads(client.get("/openrouter/models").text) == {"data": [ANNOTATION]}
+    assert client.get("/readyz").status_code == 200
+
+
+def test_objects_reach_the_cluster_word_for_word_and_leave_with_the_release(root: Cluster, tmp_path: Path) -> None:
+    text = "{{ .Values.secret }} ${var} %{if} {{`x`}}"
+    objects = [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"text": text}} for name in ("one", "two")]
+    kubeconfig, path = root.admin_kubeconfig(), "/api/v1/namespaces/default/configmaps"
+    for count in (2, 1):
+        values = tmp_path / "values.yaml"
+        values.write_text(yaml.safe_dump({"objects": objects[:count]}))
+        done = root.run(kubeconfig, "helm", "upgrade", "--install", "things", str(OBJECTS_CHART), "-f", str(values), "--wait")
+        assert done.returncode == 0, done.stderr
+        items = json.loads(root.request(root.identity.admin, "GET", path)[1])["items"]
+        assert {item["metadata"]["name"]: item["data"]["text"] for item in items} == dict.fromkeys(("one", "two")[:count], text)
