@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import sys
 
 from control_app.settings import PREFIX, Settings, SettingsError
@@ -23,9 +24,35 @@ def main() -> None:
     except SettingsError as error:
         print(f"control_app: {error}", file=sys.stderr)
         sys.exit(2)
-    print(f"control_app: http://{settings.bind}/ shows models and prices", file=sys.stderr)
+    if problem := _cannot_listen(settings.bind):
+        print(f"control_app: {problem}", file=sys.stderr)
+        sys.exit(1)
+    print(_addresses(settings.bind), file=sys.stderr)
     command = [sys.executable, "-m", "gunicorn", "--config", "python:control_app.gunicorn_config", "control_app:create_app()"]
     os.execv(sys.executable, command)
+
+
+def _cannot_listen(bind: str) -> str | None:
+    """Why nothing can listen there; gunicorn would try for seconds and then say less."""
+    host, _, port = bind.rpartition(":")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, int(port)))
+        except (OSError, OverflowError) as error:
+            return f"cannot listen on {bind} ({error}); choose another address with {PREFIX}BIND=127.0.0.1:8081"
+    return None
+
+
+def _addresses(bind: str) -> str:
+    pages = {
+        "/": "models and prices",
+        "/openrouter/models": "the price list, ?schema_version=2.4 for OpenRouter's current format",
+        "/bifrost/pricingSheet": "the sheet that the gateway reads",
+        "/readyz": "whether it can serve",
+    }
+    lines = [f"  http://{bind}{path:<24} {what}" for path, what in pages.items()]
+    return "\n".join(["The control service is at:", *lines, "Ctrl-C stops it."])
 
 
 def _describe(name: str) -> str:

@@ -25,7 +25,7 @@ def parse_price(kind: str, text: object) -> Decimal:
     A JSON number is refused: JSON readers turn it into a binary fraction.
     """
     if not isinstance(text, str):
-        raise PriceError(f'pricing.{kind} is {text!r}, not a string; write "{_plain(text)}" in quotes')
+        raise PriceError(f'pricing.{kind} is {_said(text)}, not a string in quotes; write it like "0.000008"')
     if not _PLAIN.fullmatch(text):
         raise PriceError(f'pricing.{kind} is "{text}", not a plain decimal; write it like "0.000008": no sign, exponent, comma or unit')
     price = Decimal(text)
@@ -56,8 +56,5 @@ def plain(amount: Decimal) -> str:
     return format(amount.normalize(), "f")
 
 
-def _plain(number: object) -> str:
-    try:
-        return plain(Decimal(str(number)))
-    except ArithmeticError:
-        return "0.000008"
+def _said(value: object) -> str:
+    return f"the number {plain(Decimal(str(value)))}" if type(value) in (int, float, Decimal) else repr(value)

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections import Counter, defaultdict
+from pathlib import Path
 
 # Before cdktf is imported: jsii's notice of Node 20's end of life is a warning, and warnings are errors here.
 os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "20")
 
 import pytest  # after the line above
 
+ROOT = Path(__file__).parent.parent
 TIERS = {"hosts": "hosts", "engines": "engines", "browser": "browser", "providers": "providers"}
+
+
+@pytest.fixture(scope="session")
+def engines() -> Path:
+    """The folder of etcd, kube-apiserver and helm, built at the first use."""
+    built = subprocess.run([ROOT / "tools" / "build-engines.sh"], check=True, stdout=subprocess.PIPE, text=True)
+    return Path(built.stdout.strip())
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

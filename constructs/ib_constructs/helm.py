@@ -66,7 +66,7 @@ class HelmAddon(Construct):
             **RELEASE_DEFAULTS,
         )
 
-    def _source(self, chart: Chart, mirror: str | None) -> dict[str, str]:
+    def _source(self, chart: Chart, mirror: str | None) -> dict[str, Any]:
         if mirror is None or "://" in mirror:
             return {"chart": chart.name, "repository": mirror or chart.repository, "version": chart.version}
         archive = Path(mirror) / f"{chart.name}-{chart.version}.tgz"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from flask import Blueprint, render_template
+from flask import Blueprint, Response, current_app, render_template
 
 from control_app.prices import plain
 from control_app.web.context import services
@@ -18,6 +18,12 @@ def models() -> str:
     """Models and their prices, with what is wrong with any of them."""
     snapshot = services().catalog.current()
     return render_template("models.html", snapshot=snapshot, location=services().settings.location)
+
+
+@blueprint.get("/favicon.ico")
+def icon() -> Response:
+    """The icon that browsers ask for beside JSON, where no page names it."""
+    return current_app.send_static_file("icon.svg")
 
 
 @blueprint.app_template_filter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -78,6 +79,16 @@ def test_the_command_ends_with_2_and_the_names_where_settings_are_missing() -> N
     assert done.returncode == 2
     assert done.stderr.startswith("control_app: CONTROL_LOCATION: missing")
     assert "Traceback" not in done.stderr
+
+
+def test_an_address_in_use_is_named_with_the_way_out() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = run(CONTROL_BIND=f"127.0.0.1:{taken.getsockname()[1]}")
+    assert done.returncode == 1
+    assert "Address already in use" in done.stderr
+    assert "CONTROL_BIND=127.0.0.1:8081" in done.stderr
 
 
 def test_help_lists_every_setting() -> None:

@@ -14,7 +14,7 @@ from control_app.settings import Settings
 from tests.control_app.models import ANNOTATION, annotated, priced, write
 from tests.control_app.test_openrouter import VALIDATOR
 
-ROUTES = ["/", "/openrouter/models", "/bifrost/pricingSheet", "/healthz", "/readyz", "/static/<path:filename>"]
+ROUTES = ["/", "/favicon.ico", "/openrouter/models", "/bifrost/pricingSheet", "/healthz", "/readyz", "/static/<path:filename>"]
 
 
 @pytest.fixture

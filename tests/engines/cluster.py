@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ib_constructs import Identity, KeyPair
-from tests.identities import client_certificate, make_identity, server_certificate
+from tests.identities import client_certificate, server_certificate
 from tests.waiting import until
 
 ADDRESS = "127.0.0.1"
@@ -81,9 +81,8 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def start_cluster(folder: Path, engines: Path) -> Generator[Cluster]:
+def start_cluster(folder: Path, engines: Path, identity: Identity) -> Generator[Cluster]:
     """Start both programs, wait until the API is ready, and stop them at the end."""
-    identity = make_identity()
     client_port, peer_port, api_port = _free_ports(3)
     cluster = Cluster(folder, engines, identity, f"https://{ADDRESS}:{api_port}")
     etcd = [

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.engines.cluster import Cluster, start_cluster
-
-BUILD = Path(__file__).parents[2] / "tools" / "build-engines.sh"
+from tests.identities import make_identity
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster(engines: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A Kubernetes API started from a fresh identity."""
-    engines = subprocess.run([str(BUILD)], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
-    with start_cluster(tmp_path_factory.mktemp("cluster"), Path(engines)) as started:
+    with start_cluster(tmp_path_factory.mktemp("cluster"), engines, make_identity()) as started:
         yield started

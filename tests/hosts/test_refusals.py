@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.hosts.deployment import Deployment, server
-from tests.hosts.lab import Host, Lab, SshKey, ec
+from tests.hosts.lab import Host, Lab, SshKey
 
 PLACES = "/etc/rancher /var/lib/rancher/k3s/server /usr/local/bin/k3s /etc/systemd/system/k3s.service /run/inference-platform/*"
 PRISTINE = f"ls -d {PLACES} 2>/dev/null; true"
