@@ -39,6 +39,7 @@ python=$(find_python)
 [ -z "$python" ] || "$python" -c 'import venv, ensurepip' 2>/dev/null || packages="$packages python3-venv"
 if [ "$purpose" = test ]; then
   needs_package ip iproute2
+  needs_package /usr/sbin/sshd openssh-server
   needs_package mmdebstrap mmdebstrap
   needs_package systemd-nspawn systemd-container
   needs_package chromium chromium

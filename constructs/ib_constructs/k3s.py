@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from cdktf import AssetType, DataResource, Fn, ITerraformDependable, TerraformAsset
+from cdktf import Annotations, AssetType, DataResource, Fn, ITerraformDependable, TerraformAsset
 from constructs import Construct
 
 from ib_constructs import k3s_config
@@ -52,6 +52,11 @@ class K3sCluster(Construct):
         self._props = props
         # Inside the stack's folder, so that a remote run has them too.
         self._scripts = TerraformAsset(self, "scripts", path=str(SCRIPTS), type=AssetType.DIRECTORY).path
+        if props.binary_sha256 is None:
+            Annotations.of(self).add_warning(
+                f"the SHA-256 of K3s {K3S_VERSION} is not pinned; run `make pin` where the internet is. "
+                "Until then servers check their download against the release's own checksum file."
+            )
         control_plane = [server for server in props.servers if server.role == "server"]
         self._founder = control_plane[0]
         membership = self._membership()

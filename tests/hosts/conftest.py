@@ -51,4 +51,4 @@ def s1(boot: Callable[[str, str], Host]) -> Host:
 @pytest.fixture
 def deployment(lab: Lab, tmp_path: Path) -> Deployment:
     """A location not yet described."""
-    return Deployment(lab, tmp_path, hashlib.sha256((HERE / "stub_k3s.py").read_bytes()).hexdigest())
+    return Deployment(lab.inside, lab.user.private, tmp_path, hashlib.sha256((HERE / "stub_k3s.py").read_bytes()).hexdigest())

@@ -18,7 +18,7 @@ from ib_constructs import Identity, KeyPair
 from stacks.config import load_location
 from stacks.location import declare_location_guard, k3s_cluster
 from stacks.schema import Location
-from tests.hosts.lab import GATEWAY, MIRROR_PORT, Host, Lab
+from tests.hosts.lab import GATEWAY, MIRROR_PORT, Host
 from tests.identities import make_identity, secret_values
 
 NAME = "test"
@@ -42,15 +42,16 @@ class Applied:
 
 
 class Deployment:
-    """A location on *hosts*; `settings` are the text of its location file's tables."""
+    """A location applied by Terraform; *prefix* is put before its command."""
 
-    def __init__(self, lab: Lab, folder: Path, k3s_sha256: str) -> None:
-        self.lab = lab
+    def __init__(self, prefix: Sequence[str], ssh_private_key: str, folder: Path, k3s_sha256: str) -> None:
+        self._prefix = prefix
+        self._ssh_private_key = ssh_private_key
         self.folder = folder
         self.identity = make_identity()
         self.k3s_sha256 = k3s_sha256
         self._variables = folder / "secret.tfvars.json"
-        values = {"location": NAME, "ssh_private_key": lab.user.private, **_variable_values(self.identity)}
+        values = {"location": NAME, "ssh_private_key": ssh_private_key, **_variable_values(self.identity)}
         self._variables.write_text(json.dumps(values))
 
     @property
@@ -58,13 +59,13 @@ class Deployment:
         """What `cdktf synth` would leave."""
         return self.folder / "cdktf.out"
 
-    def describe(self, servers: Sequence[Mapping[str, str]], *, domain: str = "test.example.com", vip: str = "") -> None:
+    def describe(self, servers: Sequence[Mapping[str, str | int]], *, domain: str = "test.example.com", vip: str = "") -> None:
         """Write the location file and synthesise it."""
         lines = [f'domain = "{domain}"', "[certificates]", 'issuer = "local"', "[network]", 'ingress_ip = "192.168.1.240"']
         lines += ['load_balancer_range = "192.168.1.240-192.168.1.245"', *([f'api_vip = "{vip}"'] if vip else [])]
         lines += ["[mirrors]", f'k3s = "http://{GATEWAY}:{MIRROR_PORT}"', f'k3s_sha256 = "{self.k3s_sha256}"']
         for server in servers:
-            lines += ["[[servers]]", *(f'{key} = "{value}"' for key, value in server.items())]
+            lines += ["[[servers]]", *(f"{key} = {json.dumps(value)}" for key, value in server.items())]
         path = self.folder / f"{NAME}.toml"
         path.write_text("\n".join(lines) + "\n")
         app = App(outdir=str(self.out))
@@ -94,7 +95,7 @@ class Deployment:
 
     def _run(self, folder: Path, *command: str) -> Applied:
         done = subprocess.run(
-            ["ip", "netns", "exec", self.lab.namespace, "terraform", *command, "-no-color"],
+            [*self._prefix, "terraform", *command, "-no-color"],
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -106,7 +107,7 @@ class Deployment:
 
     def secret_marks(self) -> Mapping[str, str]:
         """For each secret a piece of text that betrays it, plain and as base64."""
-        secrets = {**secret_values(self.identity), "ssh key": self.lab.user.private}
+        secrets = {**secret_values(self.identity), "ssh key": self._ssh_private_key}
         marks: dict[str, str] = {}
         for name, text in secrets.items():
             lines = text.splitlines()
@@ -147,7 +148,7 @@ class Deployment:
         return set(found.splitlines())
 
 
-def server(host: Host, role: str = "server", **changes: str) -> dict[str, str]:
+def server(host: Host, role: str = "server", **changes: str) -> dict[str, str | int]:
     """The `[[servers]]` entry of *host*."""
     return {"name": host.name, "role": role, "ip": host.ip, "ssh_host_key": host.host_key, **changes}
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from tests.hosts.keys import SshKey
 from tests.waiting import until
 
 PREFIX = "ibtest"
@@ -36,23 +36,6 @@ mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$2/
 exec systemd-nspawn --quiet --register=no --keep-unit --directory="$2/root" --boot --network-bridge=br0 \\
   --console=read-only --machine="$3" --capability=all
 """
-
-
-@dataclass
-class SshKey:
-    """A key pair in OpenSSH's formats."""
-
-    private: str
-    public: str
-
-    @classmethod
-    def make(cls, kind: type[ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey]) -> SshKey:
-        key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
-        key = ec.generate_private_key(ec.SECP256R1()) if kind is ec.EllipticCurvePrivateKey else ed25519.Ed25519PrivateKey.generate()
-        return cls(
-            key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode(),
-            key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode(),
-        )
 
 
 @dataclass
@@ -97,17 +80,20 @@ class Lab:
     user: SshKey = field(default_factory=lambda: SshKey.make(ed25519.Ed25519PrivateKey))
     hosts: list[Host] = field(default_factory=list[Host])
 
-    def run(self, *command: str, stdin: str | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    @property
+    def inside(self) -> list[str]:
+        """What to put before a command to run it inside the namespace."""
+        return ["ip", "netns", "exec", self.namespace]
+
+    def run(self, *command: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run *command* inside the namespace."""
-        return subprocess.run(
-            ["ip", "netns", "exec", self.namespace, *command], input=stdin, cwd=cwd, capture_output=True, text=True, check=False
-        )
+        return subprocess.run([*self.inside, *command], input=stdin, capture_output=True, text=True, check=False)
 
     def start(self, *command: str, log: Path, cwd: Path | None = None) -> subprocess.Popen[bytes]:
         """Start *command* inside the namespace, its output in *log*."""
         with log.open("wb") as output:
             return subprocess.Popen(
-                ["ip", "netns", "exec", self.namespace, *command],
+                [*self.inside, *command],
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -9,8 +9,8 @@ K3S = "/var/lib/rancher/k3s"
 KEEPS_SECRETS = (f"{K3S}/server/tls/", "/etc/rancher/k3s/server-token", "/etc/rancher/k3s/agent-token")
 
 
-def downloads(deployment: Deployment) -> int:
-    return (deployment.lab.folder / "mirror.log").read_text().count("/k3s HTTP")
+def downloads(host: Host) -> int:
+    return (host.lab.folder / "mirror.log").read_text().count("/k3s HTTP")
 
 
 def test_a_server_serves_its_api_with_our_authorities_and_shows_no_secret(deployment: Deployment, s1: Host) -> None:
@@ -59,14 +59,14 @@ def test_a_second_apply_changes_nothing(deployment: Deployment, s1: Host) -> Non
 def test_a_changed_setting_configures_anew_without_installing_anew(deployment: Deployment, s1: Host) -> None:
     deployment.describe([server(s1)])
     assert deployment.apply().code == 0
-    binary, loaded = s1.run("stat -c '%Y %i' /usr/local/bin/k3s"), downloads(deployment)
+    binary, loaded = s1.run("stat -c '%Y %i' /usr/local/bin/k3s"), downloads(s1)
 
     deployment.describe([server(s1)], domain="moved.example.com")
     applied = deployment.apply()
 
     assert "1 added, 0 changed, 1 destroyed" in applied.output
     assert s1.run("stat -c '%Y %i' /usr/local/bin/k3s") == binary
-    assert downloads(deployment) == loaded
+    assert downloads(s1) == loaded
     names = s1.run("openssl s_client -connect 127.0.0.1:6443 </dev/null 2>/dev/null | openssl x509 -noout -ext subjectAltName")
     assert "DNS:k3s.moved.example.com" in names
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.hosts.deployment import Deployment, server
-from tests.hosts.lab import Host, Lab, SshKey
+from tests.hosts.keys import SshKey
+from tests.hosts.lab import Host, Lab
 
 PLACES = "/etc/rancher /var/lib/rancher/k3s/server /usr/local/bin/k3s /etc/systemd/system/k3s.service /run/inference-platform/*"
 PRISTINE = f"ls -d {PLACES} 2>/dev/null; true"
@@ -25,9 +28,9 @@ def test_a_wrong_host_key_is_refused_with_the_line_to_write(deployment: Deployme
 
 
 def test_terraform_itself_verifies_the_host_key_where_ssh_keyscan_is_missing(
-    deployment: Deployment, s1: Host, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, lab: Lab, s1: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PATH", _path_without_keyscan(deployment))
+    monkeypatch.setenv("PATH", _path_without_keyscan(lab, deployment.folder))
     deployment.describe([server(s1, ssh_host_key=SshKey.make(ec.EllipticCurvePrivateKey).public)])
 
     failed = deployment.apply()
@@ -113,11 +116,10 @@ def test_the_secrets_of_another_location_are_refused(deployment: Deployment, lab
     assert s1.run(PRISTINE) == ""
 
 
-def _path_without_keyscan(deployment: Deployment) -> str:
+def _path_without_keyscan(lab: Lab, folder: Path) -> str:
     """A folder with the tools that the run needs, and no ssh-keyscan."""
-    folder = deployment.folder / "bin"
-    folder.mkdir()
+    tools = folder / "bin"
+    tools.mkdir()
     for tool in ("terraform", "ip", "sh", "ssh"):
-        found = deployment.lab.run("sh", "-c", f"command -v {tool}").stdout.strip()
-        (folder / tool).symlink_to(found)
-    return str(folder)
+        (tools / tool).symlink_to(lab.run("sh", "-c", f"command -v {tool}").stdout.strip())
+    return str(tools)

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from ib_constructs.versions import METALLB
 from stacks.config import LOCATIONS, load_location
 from stacks.location import LocationStack
-from tests.hosts.lab import SshKey
+from tests.hosts.keys import SshKey
 
 SSH_KEY = SshKey.make(ed25519.Ed25519PrivateKey).private
 ZONE_ID = "0123456789abcdef0123456789abcdef"
