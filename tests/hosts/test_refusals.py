@@ -123,3 +123,14 @@ def _path_without_keyscan(lab: Lab, folder: Path) -> str:
     for tool in ("terraform", "ip", "sh", "ssh"):
         (tools / tool).symlink_to(lab.run("sh", "-c", f"command -v {tool}").stdout.strip())
     return str(tools)
+
+
+def test_a_server_without_an_ecdsa_host_key_is_told_how_to_make_one(deployment: Deployment, s1: Host) -> None:
+    s1.run("echo HostKey /etc/ssh/ssh_host_ed25519_key > /etc/ssh/sshd_config.d/keys.conf && systemctl restart ssh")
+    deployment.describe([server(s1)])
+
+    failed = deployment.apply()
+
+    assert failed.code == 1
+    assert "s1: the sshd at 192.168.1.11:22 has no ECDSA host key" in failed.output
+    assert "ssh-keygen -A" in failed.output
