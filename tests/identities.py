@@ -17,6 +17,17 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from ib_constructs import Identity, KeyPair
 from ib_constructs.identity import ADMIN_GROUP, AUTHORITIES
 
+_SIGNS_CERTIFICATES = x509.KeyUsage(
+    digital_signature=True,
+    key_encipherment=True,
+    key_cert_sign=True,
+    content_commitment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    crl_sign=False,
+    encipher_only=False,
+    decipher_only=False,
+)
 TEN_YEARS = dt.timedelta(days=3650)
 
 
@@ -71,6 +82,8 @@ def _authority(name: str) -> KeyPair:
     builder = (
         _builder(subject, subject, key.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        # As the tls provider writes it; Python's strict verification refuses an authority without.
+        .add_extension(_SIGNS_CERTIFICATES, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
     return KeyPair(certificate=_pem(builder.sign(key, hashes.SHA256())), key=_key_pem(key))
