@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal, cast
 
 import simplejson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from control_app.prices import PriceError, parse_prices
 
@@ -18,7 +20,9 @@ InputModality = Literal["text", "image", "file", "audio", "video"]
 OutputModality = Literal["text", "image", "embeddings", "audio", "video", "rerank", "speech", "transcription"]
 Quantization = Literal["int4", "int8", "fp4", "mxfp4", "nvfp4", "fp6", "fp8", "mxfp8", "fp16", "bf16", "fp32"]
 Text = Annotated[str, Field(min_length=1)]
-Tokens = Annotated[int, Field(gt=0)]
+MAX_INTEGER = 2**53 - 1
+"""The largest integer that every JSON reader keeps."""
+Tokens = Annotated[int, Field(gt=0, le=MAX_INTEGER)]
 
 
 class AnnotationError(ValueError):
@@ -49,23 +53,56 @@ class Offer:
     warnings: Sequence[str] = field(default=(), compare=False)
 
 
-class FlatDocument(BaseModel):
-    """OpenRouter's flat provider format (openrouter.ai/docs/guides/providers/integration-legacy)."""
-
+class _Part(BaseModel):
+    # Fields that we do not know are published in the flat list as they are, and left out of schema 2.4.
     model_config = ConfigDict(extra="allow", strict=True)
+
+
+class _Slug(_Part):
+    slug: Text
+
+
+class _Datacenter(_Part):
+    country_code: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+    region: str = ""
+
+
+def _unique(values: list[str]) -> list[str]:
+    if len(values) != len(set(values)):
+        raise ValueError("names something twice")
+    return values
+
+
+def _date(value: str) -> str:
+    day, _, time = value.partition("T")
+    if not re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", day) or (time and not re.fullmatch("([01][0-9]|2[0-3]):00:00Z", time)):
+        raise ValueError("should be a day like 2027-01-31, or a whole hour like 2027-01-31T13:00:00Z")
+    date.fromisoformat(day)
+    return value
+
+
+class FlatDocument(_Part):
+    """OpenRouter's flat provider format (openrouter.ai/docs/guides/providers/integration-legacy)."""
 
     id: Text
     name: Text
-    created: int
-    input_modalities: Annotated[list[InputModality], Field(min_length=1)]
-    output_modalities: Annotated[list[OutputModality], Field(min_length=1)]
+    created: Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+    input_modalities: Annotated[list[InputModality], Field(min_length=1), AfterValidator(_unique)]
+    output_modalities: Annotated[list[OutputModality], Field(min_length=1), AfterValidator(_unique)]
     quantization: Quantization | None
     context_length: Tokens
     max_output_length: Tokens
     pricing: dict[str, object]
     supported_sampling_parameters: list[Text]
     supported_features: list[Text]
+    hugging_face_id: str = ""
+    description: str = ""
+    deprecation_date: Annotated[str, AfterValidator(_date)] | None = None
+    is_ready: bool | None = None
+    is_free: bool | None = None
     discount_to_user: Literal[0, "0"] | None = None
+    openrouter: _Slug | None = None
+    datacenters: list[_Datacenter] | None = None
 
 
 def parse_offer(model: Model) -> Offer:
@@ -91,17 +128,29 @@ def parse_offer(model: Model) -> Offer:
 
 def _load(text: str) -> dict[str, Any]:
     try:
-        document = simplejson.loads(text, use_decimal=True, allow_nan=False)
-    except simplejson.JSONDecodeError as error:
-        raise AnnotationError(f"{ANNOTATION} is not JSON: {error}") from None
+        document = simplejson.loads(text, use_decimal=True, allow_nan=False, object_pairs_hook=_without_duplicates)
+    except (ValueError, RecursionError) as error:
+        raise AnnotationError(f"{ANNOTATION} is not JSON that can be published: {error}") from None
     if not isinstance(document, dict):
         raise AnnotationError(f"{ANNOTATION} is not a JSON object but {type(document).__name__}")
     return cast(dict[str, Any], document)
 
 
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """JSON readers disagree on which of two equal keys counts; with prices that may not be."""
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands twice in one object")
+    return document
+
+
 def _describe(loc: tuple[int | str, ...], message: str, value: object) -> str:
     path = ".".join(str(part) for part in loc)
-    return f"{path}: missing" if message == "Field required" else f"{path}: {message[0].lower()}{message[1:]}, got {value!r}"
+    if message == "Field required":
+        return f"{path}: missing"
+    message = message.removeprefix("Value error, ")
+    return f"{path}: {message[0].lower()}{message[1:]}, got {repr(value)[:80]}"
 
 
 def _warnings(model: Model, document: Mapping[str, Any], prices: Mapping[str, Decimal]) -> list[str]:

@@ -10,7 +10,7 @@ from control_app.prices import plain
 
 SCHEMA_VERSION = "2.4"
 
-_SAME = ("id", "hugging_face_id", "name", "created", "quantization", "description", "deprecation_date", "is_ready", "is_free", "openrouter")
+_SAME = ("id", "hugging_face_id", "name", "created", "quantization", "description", "deprecation_date", "is_ready", "is_free")
 # Output types of these have no stream to speak of, and the schema knows no `streaming` for them.
 _NOT_STREAMED = ("embeddings", "rerank")
 # Our kind of price, the schema's type, the side it stands on.
@@ -25,7 +25,9 @@ def document(offer: Offer) -> dict[str, Any]:
     result |= {key: flat[key] for key in _SAME if flat.get(key) is not None}
     result["input_modalities"] = [_input(kind, offer) for kind in flat["input_modalities"]]
     result["output_modalities"] = [_output(kind, offer) for kind in flat["output_modalities"]]
-    if "datacenters" in flat:
+    if flat.get("openrouter"):
+        result["openrouter"] = {"slug": flat["openrouter"]["slug"]}
+    if flat.get("datacenters"):
         result["datacenters"] = [_datacenter(entry) for entry in flat["datacenters"]]
     if offer.prices.get("request"):
         result["pricing"] = [{"type": "request", "unit": "request", "cost_usd": plain(offer.prices["request"])}]

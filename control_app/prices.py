@@ -12,6 +12,9 @@ RATED = ("prompt", "completion", "input_cache_read", "input_cache_write", "inter
 MAX_DECIMALS = 12
 """The ledger counts in pico-units."""
 
+MAX_DIGITS = 6
+"""Before the point. With the decimals that is well below the 28 digits to which Decimal computes without rounding."""
+
 _PLAIN = re.compile(r"[0-9]+(\.[0-9]+)?")  # not \d, which takes the digits of every script
 
 
@@ -28,10 +31,12 @@ def parse_price(kind: str, text: object) -> Decimal:
         raise PriceError(f'pricing.{kind} is {_said(text)}, not a string in quotes; write it like "0.000008"')
     if not _PLAIN.fullmatch(text):
         raise PriceError(f'pricing.{kind} is "{text}", not a plain decimal; write it like "0.000008": no sign, exponent, comma or unit')
-    price = Decimal(text)
-    if price != price.quantize(Decimal(1).scaleb(-MAX_DECIMALS)):
-        raise PriceError(f'pricing.{kind} is "{text}" and has more than {MAX_DECIMALS} decimals; round it')
-    return price
+    whole, _, decimals = text.partition(".")
+    if len(decimals.rstrip("0")) > MAX_DECIMALS:
+        raise PriceError(f'pricing.{kind} is "{text[:60]}" and has more than {MAX_DECIMALS} decimals; round it')
+    if len(whole.lstrip("0")) > MAX_DIGITS:
+        raise PriceError(f'pricing.{kind} is "{text[:60]}"; a price is USD for one token or request, write it like "0.000008"')
+    return Decimal(text)
 
 
 def parse_prices(pricing: Mapping[str, object]) -> dict[str, Decimal]:

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control_app.offers import parse_offer
+from control_app.offers import AnnotationError, parse_offer
 from control_app.openrouter import document
 from control_app.prices import RATED
-from tests.control_app.models import annotated, model, priced
+from tests.control_app.models import ANNOTATION, annotated, model, priced
 
 SCHEMA = json.loads((Path(__file__).parent / "schemas" / "openrouter-2.4.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
@@ -92,3 +92,21 @@ def test_any_prices_give_a_valid_document_with_each_price_once(prices: dict[str,
     entries = result["input_modalities"][0]["pricing"] + result["output_modalities"][0]["pricing"]
     types = [entry["type"] for entry in entries]
     assert len(types) == len(set(types)), "two entries of one type are invalid, though the schema lets them pass"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from(["RO", "text", "2027-01-31"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["slug", "country_code", "region", "x"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@given(st.sampled_from([*ANNOTATION, "is_ready", "is_free", "deprecation_date", "new"]), JSON)
+def test_whatever_an_annotation_says_it_is_refused_or_published_validly(key: str, value: object) -> None:
+    try:
+        result = document(parse_offer(model({**ANNOTATION, key: value})))
+    except AnnotationError:
+        return
+    VALIDATOR.validate(result)
