@@ -60,6 +60,8 @@ def load_location(path: Path) -> Location:
     if override.exists():
         data = _merge(data, _read(override))
         where = f"{path.name} with {override.name}"
+    if "name" in data:
+        raise LocationError([f"{where}: name: unknown key; a location is named by its file, {path.stem!r}"])
     data["name"] = path.stem
     return _parse(data, where)
 

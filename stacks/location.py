@@ -53,8 +53,15 @@ class LocationStack(TerraformStack):
         super().__init__(scope, location.name)
         self._backend(location)
         declare_location_guard(self, location.name)
-        ssh_private_key = _secret(self, "ssh_private_key", "Private key (PEM) that root's authorized_keys on every server knows")
-        cloudflare_api_token = _secret(self, "cloudflare_api_token", "Cloudflare API token that may read the zone and edit its records")
+        ssh_private_key = _secret(
+            self, "ssh_private_key", "private key (PEM) that root's authorized_keys on every server knows", needed=True
+        )
+        cloudflare_api_token = _secret(
+            self,
+            "cloudflare_api_token",
+            "Cloudflare API token that may read the zone and edit its records",
+            needed=location.dns is not None,
+        )
 
         TlsProvider(self, "tls")
         RandomProvider(self, "random")
@@ -69,7 +76,7 @@ class LocationStack(TerraformStack):
             "metallb",
             MetalLbProps(
                 address_range=str(location.network.load_balancer_range),
-                waits_for=cluster.ready,
+                waits_for=[cluster.ready],
                 charts_mirror=location.mirrors.charts,
             ),
         )
@@ -161,6 +168,7 @@ def k3s_cluster(scope: Construct, location: Location, identity: Identity, ssh_pr
             ),
             releases_url=location.mirrors.k3s or RELEASES,
             binary_sha256=location.mirrors.k3s_sha256 or K3S_SHA256,
+            protect=location.protect,
         ),
     )
 
@@ -182,7 +190,8 @@ def declare_location_guard(stack: TerraformStack, name: str) -> None:
                 condition=f'${{var.location == "{name}"}}',
                 error_message=(
                     f'The variables belong to location ${{var.location == null ? "(none)" : var.location}}, but this is {name}. '
-                    f'Give {name} its own: in a terraform.tfvars that begins with location = "{name}", or as variables of its workspace.'
+                    f'Give {name} its own, in a terraform.tfvars that begins with location = "{name}". '
+                    "Where a Terraform Cloud workspace has them, move terraform.tfvars away: it outranks the workspace."
                 ),
             )
         ],
@@ -196,7 +205,19 @@ def etc_hosts(location: Location) -> str:
     return f"{location.api_address} k3s.{location.domain}\n{location.network.ingress_ip} {behind_ingress}\n"
 
 
-def _secret(stack: TerraformStack, name: str, description: str) -> str:
-    # A null default: a location without [dns], say, needs no Cloudflare token.
-    variable = TerraformVariable(stack, name, type="string", sensitive=True, description=description, default=Token.null_value())
+def _secret(stack: TerraformStack, name: str, description: str, *, needed: bool) -> str:
+    """A sensitive variable; a location that does not need it may leave it out."""
+    missing = TerraformVariableValidationConfig(
+        condition=f"${{var.{name} != null}}",
+        error_message=f"{name} is missing: the {description}. Write it into terraform.tfvars, or into the workspace's variables.",
+    )
+    variable = TerraformVariable(
+        stack,
+        name,
+        type="string",
+        sensitive=True,
+        description=description,
+        default=Token.null_value(),
+        validation=[missing] if needed else None,
+    )
     return variable.string_value

@@ -39,7 +39,7 @@ def table(location: Location, document: dict[str, Any]) -> Table:
     result.add_column("Layer")
     result.add_column("What", ratio=1)
     result.add_column("Resources", justify="right")
-    for layer, what in describe(location).items():
+    for layer, what in {**describe(location), "Add-ons": addons(document)}.items():
         result.add_row(layer, what, str(counts[layer]))
     return result
 
@@ -54,6 +54,13 @@ def count_by_layer(document: dict[str, Any]) -> Counter[str]:
     return counts
 
 
+def addons(document: dict[str, Any]) -> str:
+    """Names of the charts released as add-ons."""
+    releases = document["resource"].get("helm_release", {}).values()
+    names = [release["name"] for release in releases if release["//"]["metadata"]["path"].split("/")[1] not in LAYERS]
+    return ", ".join(sorted(names)) or "none"
+
+
 def describe(location: Location) -> dict[str, str]:
     """The layers in a person's words."""
     servers = ", ".join(f"{server.name} ({server.role}, {server.ip})" for server in location.servers)
@@ -63,7 +70,6 @@ def describe(location: Location) -> dict[str, str]:
     return {
         "Servers": servers,
         "Network": f"{vip}MetalLB {network.load_balancer_range}, ingress {network.ingress_ip}",
-        "Add-ons": "none yet",
         "DNS": f"*.{location.domain}, k3s.{location.domain} → {dns.public_address or dns.public_hostname}"
         if dns
         else "none: see output etc_hosts",

@@ -69,6 +69,14 @@ def test_the_lock_files_name_no_package_index() -> None:
 
 
 def test_secrets_and_state_are_ignored_by_git() -> None:
-    names = ["terraform.tfvars", "terraform.local.tfstate", "x.auto.tfvars", "stacks/locations/local.override.toml", "cdktf.out/x"]
+    names = [
+        "terraform.tfvars",
+        "terraform.local.tfstate",
+        "x.auto.tfvars",
+        "terraform.tfvars.json",
+        "stalpeni.tfvars",
+        "stacks/locations/local.override.toml",
+        "cdktf.out/x",
+    ]
     ignored = subprocess.run(["git", "check-ignore", *names], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
     assert ignored == names

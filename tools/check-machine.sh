@@ -34,9 +34,13 @@ command -v git >/dev/null || packages="$packages git"
 needs_package ssh-keyscan openssh-client
 needs_package curl curl
 python=$(find_python)
-[ -n "$python" ] || packages="$packages python3"
+[ -n "$python" ] || packages="$packages python3 python3-venv"
 # Debian's python3 comes without the part of venv that installs pip.
 [ -z "$python" ] || "$python" -c 'import venv, ensurepip' 2>/dev/null || packages="$packages python3-venv"
+# Debian 13's Node will do; Debian 12's is too old.
+if ! command -v node >/dev/null 2>&1 && at_least "$(apt-cache policy nodejs 2>/dev/null | sed -n 's/ *Candidate: //p')" 20; then
+  packages="$packages nodejs npm"
+fi
 if [ "$purpose" = test ]; then
   needs_package ip iproute2
   needs_package /usr/sbin/sshd openssh-server

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from cdktf import Annotations, AssetType, DataResource, Fn, ITerraformDependable, TerraformAsset
+from cdktf import Annotations, AssetType, DataResource, Fn, ITerraformDependable, TerraformAsset, TerraformResourceLifecycle
 from constructs import Construct
 
 from ib_constructs import k3s_config
@@ -29,6 +29,7 @@ class K3sClusterProps:
 
     `releases_url`: base URL of a mirror laid out as K3s's releases are, `<version>/k3s`; default: K3s's own.
     `binary_sha256`: SHA-256 (hex) of the mirror's binary; default: the pinned one.
+    `protect`: a plan that would take K3s and its data off a server fails.
     """
 
     servers: Sequence[Server]
@@ -37,10 +38,11 @@ class K3sClusterProps:
     ssh_private_key: str
     releases_url: str = RELEASES
     binary_sha256: str | None = K3S_SHA256
+    protect: bool = False
 
 
 class K3sCluster(Construct):
-    """Servers that make up one Kubernetes cluster; `ready` when the last of them is.
+    """Servers that make up one Kubernetes cluster; `ready` when its control plane is.
 
     For each server: membership (checks before anything is changed; uninstalls on leaving), installation (identity,
     binary, unit) and configuration. Control-plane servers follow one after another, so that a change rolls through
@@ -63,28 +65,32 @@ class K3sCluster(Construct):
         waits_for: ITerraformDependable = membership
         for server in control_plane:
             waits_for = self._server(server, waits_for)
-        configurations = [self._server(server, waits_for) for server in props.servers if server.role == "agent"]
-        self.ready: Sequence[ITerraformDependable] = configurations or [waits_for]
+        self.ready: ITerraformDependable = waits_for
+        for server in props.servers:
+            if server.role == "agent":
+                self._server(server, waits_for)
 
     def _membership(self) -> DataResource:
         """One resource over all servers: only a removed `for_each` key runs its destroy-time provisioners."""
         servers = {server.name: server.connection_input("") for server in self._props.servers}
         for data in servers.values():
             del data["private_key"]  # a sensitive value may not be part of for_each
-        resource = DataResource(self, "membership")
+        lifecycle = TerraformResourceLifecycle(prevent_destroy=self._props.protect)
+        resource = DataResource(self, "membership", lifecycle=lifecycle)
         resource.add_override("for_each", servers)
-        resource.add_override(
-            "input",
-            {**{key: f"${{each.value.{key}}}" for key in ("name", "host", "port", "host_key")}, "private_key": self._props.ssh_private_key},
-        )
-        preflight = run_script(
-            self._scripts,
-            "preflight",
-            {"SERVER_NAME": "${self.input.name}", "FINGERPRINT": self._props.identity.fingerprint, "NOW": Fn.timestamp()},
-        )
-        leave = run_script(self._scripts, "leave", {"SERVER_NAME": "${self.input.name}"}, leaving=True)
-        _provision(resource, [check_reachable(self._scripts), *preflight, *leave])
+        public = {key: f"${{each.value.{key}}}" for key in ("name", "host", "port", "host_key")}
+        vip = self._props.settings.api_vip or ""
+        resource.add_override("input", {**public, "private_key": self._props.ssh_private_key, "api_vip": vip})
+        environment = {"SERVER_NAME": "${self.input.name}", "API_VIP": "${self.input.api_vip}"}
+        leave = run_script(self._scripts, "leave", environment, leaving=True)
+        _provision(resource, [*self._checks(), *leave])
         return resource
+
+    def _checks(self) -> list[Provisioner]:
+        """Is it the server we know, and fit for K3s? Changes nothing on it."""
+        fingerprint = self._props.identity.fingerprint
+        environment = {"SERVER_NAME": "${self.input.name}", "FINGERPRINT": fingerprint, "NOW": Fn.timestamp()}
+        return [check_reachable(self._scripts), *run_script(self._scripts, "preflight", environment)]
 
     def _server(self, server: Server, waits_for: ITerraformDependable) -> DataResource:
         installation = self._installation(server, waits_for)
@@ -92,13 +98,17 @@ class K3sCluster(Construct):
 
     def _installation(self, server: Server, waits_for: ITerraformDependable) -> DataResource:
         props, founder = self._props, server is self._founder
+        join_address = props.settings.api_vip or self._founder.ip
         # A change of any of these replaces the installation: another cluster, K3s or role, or a machine installed anew.
         triggers: dict[str, Any] = {
             "identity": props.identity.fingerprint,
             "version": K3S_VERSION,
             "role": server.role,
             "host_key": server.ssh_host_key,
+            "unit": hashlib.sha256((SCRIPTS / "k3s.service").read_bytes()).hexdigest(),
         }
+        if not founder:
+            triggers["join"] = join_address
         peers = [peer.ip for peer in props.servers if peer.role == "server" and peer is not server]
         environment = {
             "SERVER_NAME": server.name,
@@ -106,7 +116,7 @@ class K3sCluster(Construct):
             "FINGERPRINT": props.identity.fingerprint,
             "FOUNDER": "yes" if founder else "no",
             "PEERS": " ".join([*peers, *([props.settings.api_vip] if props.settings.api_vip else [])]),
-            "JOIN_ADDRESS": props.settings.api_vip or self._founder.ip,
+            "JOIN_ADDRESS": join_address,
             "K3S_VERSION": K3S_VERSION,
             "K3S_URL": f"{props.releases_url.rstrip('/')}/{quote(K3S_VERSION)}",
             "K3S_SHA256": props.binary_sha256 or "",
@@ -114,7 +124,7 @@ class K3sCluster(Construct):
         resource = DataResource(self, f"install-{server.name}", depends_on=[waits_for], triggers_replace=triggers)
         self._connect(resource, server)
         files = props.identity.files(server.role, founder=founder)
-        _provision(resource, [check_reachable(self._scripts), *run_script(self._scripts, "install", environment, files)])
+        _provision(resource, [*self._checks(), *run_script(self._scripts, "install", environment, files)])
         return resource
 
     def _configuration(self, server: Server, installation: DataResource) -> DataResource:

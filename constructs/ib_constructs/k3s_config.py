@@ -54,10 +54,13 @@ def agent_config(name: str, ip: str) -> str:
 
 
 def manifests(settings: K3sSettings) -> dict[str, str]:
-    """Objects that K3s applies itself, before any Terraform provider can: file name to text."""
+    """Objects that K3s applies itself, before any Terraform provider can: file name to text.
+
+    The prefix tells our files from K3s's own.
+    """
     files = {"ib-admins.yaml": _yaml(_admin_binding())}
     if settings.api_vip:
-        files["kube-vip.yaml"] = _yaml(_kube_vip(settings.api_vip))
+        files["ib-kube-vip.yaml"] = _yaml(_kube_vip(settings.api_vip))
     return files
 
 

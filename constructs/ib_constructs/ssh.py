@@ -23,8 +23,8 @@ CONNECTION: Mapping[str, Any] = {
     "host_key": "${self.input.host_key}",
     "agent": False,
     "timeout": "30s",
-    # Terraform's default is /tmp, which may be noexec, with mode 0777; and it leaves an empty file behind each time.
-    "script_path": "/root/.terraform-remote-exec.sh",
+    # Terraform's default is /tmp, which may be noexec, with mode 0777.
+    "script_path": "/root/.terraform-%RAND%.sh",
 }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from tests.hosts.deployment import Deployment, server
 from tests.hosts.lab import Host
 
+KEEPS_SECRETS = ("/var/lib/rancher/k3s/server/tls/", "/etc/rancher/k3s/server-token", "/etc/rancher/k3s/agent-token")
 VIP = "192.168.1.252"
 ADDRESSES = {"s1": "192.168.1.11", "s2": "192.168.1.12", "s3": "192.168.1.13", "g1": "192.168.1.21"}
 
@@ -33,11 +34,29 @@ def test_servers_join_through_the_vip_and_a_first_server_installed_anew_joins_to
     assert "server-token" not in agent_secrets, "a stolen agent must not be able to join as a server"
     assert "tls" not in agent_secrets
 
+    for host in hosts.values():
+        assert {path for path in deployment.files_with_secrets(host) if not path.startswith(KEEPS_SECRETS)} == set()
+
+    # A configuration that the first server refuses stops there: the others are not touched.
+    hosts["s1"].run("echo moved.example.com > /root/refuse-configuration")
+    before = hosts["s2"].run("cat /etc/rancher/k3s/config.yaml; systemctl show -p MainPID k3s")
+    deployment.describe(entries, vip=VIP, domain="moved.example.com")
+    failed = deployment.apply()
+    assert "s1: K3s does not come up with the new configuration; it runs with the last one again" in failed.output
+    assert hosts["s2"].run("cat /etc/rancher/k3s/config.yaml; systemctl show -p MainPID k3s") == before
+
+    # Without the refusal it rolls through them.
+    hosts["s1"].run("rm /root/refuse-configuration")
+    rolled = deployment.apply()
+    assert rolled.code == 0, rolled.output
+    order = [rolled.output.index(f"{name}: K3s is ready") for name in ("s1", "s2", "s3")]
+    assert order == sorted(order)
+
     # The first server dies and comes back as an empty machine with another host key; s2 takes the VIP, as kube-vip would.
     hosts["s1"].stop()
     hosts["s2"].run(f"ip address replace {VIP}/32 dev host0")
     anew = boot("s1", ADDRESSES["s1"])
-    deployment.describe([server(anew), *entries[1:]], vip=VIP)
+    deployment.describe([server(anew), *entries[1:]], vip=VIP, domain="moved.example.com")
     replaced = deployment.apply()
 
     assert replaced.code == 0, replaced.output
@@ -46,7 +65,7 @@ def test_servers_join_through_the_vip_and_a_first_server_installed_anew_joins_to
     assert anew.run("cat /etc/rancher/k3s/config.yaml.d/10-start.yaml") == "server: https://192.168.1.12:6443\n"
 
     # An agent that is taken out of the location file loses K3s; the others are not touched.
-    deployment.describe([server(anew), *entries[1:3]], vip=VIP)
+    deployment.describe([server(anew), *entries[1:3]], vip=VIP, domain="moved.example.com")
     shrunk = deployment.apply()
 
     assert shrunk.code == 0, shrunk.output
@@ -68,4 +87,40 @@ def test_a_first_server_does_not_found_where_another_cluster_answers(deployment:
 
     assert failed.code == 1
     assert f"s1: another Kubernetes cluster answers at {VIP}:6443" in failed.output
+    assert s1.run("ls /var/lib/rancher/k3s/server 2>/dev/null; true") == ""
+
+
+def test_a_server_that_leaves_gives_the_vip_back(deployment: Deployment, boot: Callable[[str, str], Host]) -> None:
+    s1 = boot("s1", ADDRESSES["s1"])
+    deployment.describe([server(s1)], vip=VIP)
+    assert deployment.apply().code == 0
+    assert VIP in s1.run("ip -4 address")
+
+    assert deployment.destroy().code == 0
+
+    assert VIP not in s1.run("ip -4 address")
+
+
+def test_a_server_that_becomes_an_agent_keeps_no_key_of_the_control_plane(deployment: Deployment, boot: Callable[[str, str], Host]) -> None:
+    hosts = [boot(name, ADDRESSES[name]) for name in ("s1", "s2", "s3")]
+    deployment.describe([server(host) for host in hosts], vip=VIP)
+    assert deployment.apply().code == 0
+
+    deployment.describe([server(hosts[0]), *(server(host, "agent") for host in hosts[1:])], vip=VIP)
+    demoted = deployment.apply()
+
+    assert demoted.code == 0, demoted.output
+    assert deployment.files_with_secrets(hosts[2]) == {"/etc/rancher/k3s/agent-token"}
+
+
+def test_a_member_that_cannot_be_asked_stops_the_founding(deployment: Deployment, boot: Callable[[str, str], Host]) -> None:
+    s1, silent = boot("s1", ADDRESSES["s1"]), boot("s2", ADDRESSES["s2"])
+    silent.run(f"ip address replace {VIP}/32 dev host0")
+    silent.run("systemd-run --unit silent /usr/bin/python3 -c 'import socket,time; s=socket.create_server((\"\",6443)); time.sleep(600)'")
+    deployment.describe([server(s1)], vip=VIP)
+
+    failed = deployment.apply()
+
+    assert failed.code == 1
+    assert f"it cannot be told whether a member of this cluster is at {VIP}:6443" in failed.output
     assert s1.run("ls /var/lib/rancher/k3s/server 2>/dev/null; true") == ""

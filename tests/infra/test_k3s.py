@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import pytest
 import yaml
-from cdktf import TerraformStack
+from cdktf import DataResource, TerraformStack
 
 from ib_constructs import K3sCluster, K3sClusterProps, K3sSettings, Server
 from ib_constructs.k3s_config import agent_config, manifests, server_config
@@ -80,11 +82,60 @@ def test_a_machine_installed_anew_shows_by_its_host_key_and_is_installed_again()
     assert before["triggers_replace"] != after["triggers_replace"]
 
 
-def test_no_secret_is_part_of_a_command() -> None:
-    secrets = secret_values(IDENTITY).values()
+def test_secrets_are_content_of_an_uploaded_file_and_nothing_else() -> None:
+    marks = [text.splitlines()[len(text.splitlines()) // 2] for text in secret_values(IDENTITY).values()]
+    uploaded = ""
     for resource in resources(cluster(machine("s1"), machine("g2", "agent")), "terraform_data"):
-        text = "\n".join(commands(resource))
-        assert [secret for secret in secrets if secret in text] == []
+        for provisioner in resource["provisioner"]:
+            uploaded += provisioner.get("file", {}).pop("content", "")
+        assert [mark for mark in marks if mark in json.dumps(resource)] == []
+    assert len([mark for mark in marks if mark in uploaded]) == len(marks) - 1, "all but the administrators' key, which no server needs"
+
+
+def test_agents_do_not_hold_up_the_cluster() -> None:
+    def build(stack: TerraformStack) -> None:
+        props = K3sClusterProps(
+            servers=[machine("s1"), machine("g2", "agent")], identity=IDENTITY, settings=SETTINGS, ssh_private_key="key"
+        )
+        DataResource(stack, "after", depends_on=[K3sCluster(stack, "k3s", props).ready])
+
+    (before,) = only(synthesise(build), "terraform_data", "after")["depends_on"]
+    assert before.startswith("terraform_data.k3s_configure-s1_")
+
+
+@pytest.mark.parametrize("protect", [True, False])
+def test_a_protected_location_keeps_k3s_on_its_servers(*, protect: bool) -> None:
+    membership = only(cluster(machine("s1"), protect=protect), "terraform_data", "k3s_membership")
+    assert membership["lifecycle"]["prevent_destroy"] is protect
+
+
+def test_a_moved_vip_is_told_to_those_that_join_through_it_and_not_to_the_founder() -> None:
+    def triggers(vip: str, name: str) -> dict[str, Any]:
+        settings = K3sSettings(api_vip=vip, api_names=[])
+        document = cluster(machine("s1"), machine("g2", "agent"), settings=settings)
+        found: dict[str, Any] = only(document, "terraform_data", f"k3s_install-{name}")["triggers_replace"]
+        return found
+
+    assert triggers("192.168.1.252", "g2") != triggers("192.168.1.253", "g2")
+    assert triggers("192.168.1.252", "s1") == triggers("192.168.1.253", "s1")
+
+
+def test_an_unpinned_binary_is_warned_about_and_a_pinned_one_is_not() -> None:
+    def warnings(sha256: str | None) -> list[str]:
+        found: list[str] = []
+
+        def build(stack: TerraformStack) -> None:
+            props = K3sClusterProps(
+                servers=[machine("s1")], identity=IDENTITY, settings=SETTINGS, ssh_private_key="key", binary_sha256=sha256
+            )
+            made = K3sCluster(stack, "k3s", props)
+            found.extend(str(entry.data) for entry in made.node.metadata if "warn" in entry.type)
+
+        synthesise(build)
+        return found
+
+    assert "make pin" in warnings(None)[0]
+    assert warnings("a" * 64) == []
 
 
 def test_scripts_run_by_sh_from_memory_in_a_directory_of_roots_that_a_timer_clears() -> None:
@@ -109,7 +160,7 @@ def test_without_a_vip_agents_join_through_the_only_server() -> None:
     alone = K3sSettings(api_vip=None, api_names=[])
     document = cluster(machine("s1"), machine("g2", "agent"), settings=alone)
     assert "JOIN_ADDRESS=192.168.1.11" in commands(only(document, "terraform_data", "k3s_install-g2"))[-1]
-    assert "kube-vip.yaml" not in manifests(alone)
+    assert "ib-kube-vip.yaml" not in manifests(alone)
 
 
 def test_a_mirror_replaces_the_releases_and_brings_its_checksum() -> None:
@@ -142,7 +193,7 @@ def test_an_agent_knows_only_its_own_token() -> None:
 
 
 def test_kube_vip_speaks_to_its_own_servers_api_only() -> None:
-    pod = yaml.safe_load(manifests(SETTINGS)["kube-vip.yaml"])["spec"]["template"]["spec"]
+    pod = yaml.safe_load(manifests(SETTINGS)["ib-kube-vip.yaml"])["spec"]["template"]["spec"]
     env = {entry["name"]: entry.get("value") for entry in pod["containers"][0]["env"]}
     assert env["k8s_config_file"] == "/etc/rancher/k3s/k3s.yaml"
     assert env["address"] == VIP

@@ -8,18 +8,27 @@ clear_stage_on_exit
 umask 077
 
 CONFIG=$K3S_CONFIG/config.yaml
+MANIFESTS=$K3S_DATA/server/manifests
+PREVIOUS=$K3S_CONFIG/previous
 API=https://127.0.0.1:6443
 CA=$K3S_DATA/server/tls/server-ca.crt
 
-install_files() {
-  unpack_bundle "$STAGE/files"
+# Our manifests are those named ib-*; the others are K3s's own.
+keep_previous() {
   # A copy left by a killed run is the older one, which worked.
-  [ -f "$CONFIG.previous" ] || [ ! -f "$CONFIG" ] || cp "$CONFIG" "$CONFIG.previous"
-  install -m 0600 "$STAGE/files/config.yaml" "$CONFIG"
-  if [ -d "$STAGE/files/manifests" ]; then
-    mkdir -p "$K3S_DATA/server/manifests"
-    cp "$STAGE/files/manifests/"* "$K3S_DATA/server/manifests/"
-  fi
+  [ ! -d "$PREVIOUS" ] && [ -f "$CONFIG" ] || return 0
+  mkdir -p "$PREVIOUS.new/manifests"
+  cp "$CONFIG" "$PREVIOUS.new/"
+  cp "$MANIFESTS"/ib-*.yaml "$PREVIOUS.new/manifests/" 2>/dev/null || true
+  mv "$PREVIOUS.new" "$PREVIOUS"
+}
+
+install_files() {
+  install -m 0600 "$1/config.yaml" "$CONFIG"
+  [ "$ROLE" = server ] || return 0
+  mkdir -p "$MANIFESTS"
+  rm -f "$MANIFESTS"/ib-*.yaml
+  cp "$1"/manifests/* "$MANIFESTS/"
 }
 
 serves_our_ca() {
@@ -34,7 +43,9 @@ check_server() {
   wait_for "$API/ping answers" 60 curl -sf --cacert "$CA" "$API/ping" &&
     wait_for "the cluster's server CA has the SHA-256 $CA_SHA256" 5 serves_our_ca &&
     wait_for "the authorities in $K3S_DATA/server/tls are those that were installed" 1 keeps_our_authorities &&
-    wait_for "the API server is ready (/readyz)" 120 "$K3S_BIN" kubectl get --raw /readyz || return 1
+    wait_for "the API server is ready (/readyz)" 120 "$K3S_BIN" kubectl get --raw /readyz &&
+    # Terraform's own rights: K3s applies manifests some time after it is ready.
+    wait_for "the administrators are bound to their rights" 120 "$K3S_BIN" kubectl get clusterrolebinding ib-admins || return 1
   [ -z "$API_VIP" ] || wait_for "the API answers at the VIP $API_VIP" 120 curl -sf --cacert "$CA" "https://$API_VIP:6443/ping"
 }
 
@@ -49,18 +60,21 @@ start() {
 
 fall_back() {
   show_journal
-  if [ ! -f "$CONFIG.previous" ]; then
+  if [ ! -d "$PREVIOUS" ]; then
     # K3s retries for ever: a server that never worked is better off.
     systemctl stop k3s
     rm -f "$CONFIG"
     die "K3s does not come up; correct what is named above and deploy again"
   fi
-  mv "$CONFIG.previous" "$CONFIG"
+  install_files "$PREVIOUS"
   start || die "K3s comes up neither with the new configuration nor with the last one"
+  rm -rf "$PREVIOUS"
   die "K3s does not come up with the new configuration; it runs with the last one again"
 }
 
-install_files
+unpack_bundle "$STAGE/files"
+keep_previous
+install_files "$STAGE/files"
 start || fall_back
-rm -f "$CONFIG.previous"
+rm -rf "$PREVIOUS"
 say "K3s is ready"

@@ -11,11 +11,6 @@ umask 077
 IDENTITY=$STAGE/identity
 START=$K3S_CONFIG/config.yaml.d/10-start.yaml
 
-refuse_foreign_data() {
-  reason=$(foreign_data)
-  [ -z "$reason" ] || die "$reason"
-}
-
 install_tokens() {
   mkdir -p "$K3S_CONFIG/config.yaml.d"
   for token in server-token agent-token; do
@@ -30,7 +25,7 @@ install_tokens() {
 find_cluster() {
   for peer in $PEERS; do
     code=0
-    curl -sfk --max-time 5 "https://$peer:6443/cacerts" -o "$STAGE/cacerts" || code=$?
+    curl -sfk --max-time 10 "https://$peer:6443/cacerts" -o "$STAGE/cacerts" || code=$?
     case $code in
       0)
         cmp -s "$STAGE/cacerts" "$IDENTITY/server-ca.crt" ||
@@ -38,8 +33,9 @@ find_cluster() {
         echo "$peer"
         return
         ;;
-      7 | 28) ;; # refused, or nobody there
-      *) die "something answers at $peer:6443 but not as a member of this cluster (curl: $code). It may be starting: deploy again when it is up." ;;
+      7) ;; # refused, or nobody has the address
+      # Founding a second cluster is worse than stopping: a member may be starting, busy or cut off.
+      *) die "it cannot be told whether a member of this cluster is at $peer:6443 (curl: $code). Deploy again when it answers, or when it is off." ;;
     esac
   done
 }
@@ -74,6 +70,13 @@ decide_start() {
   say "joins the cluster at $JOIN_ADDRESS"
 }
 
+# A server that becomes an agent keeps no authority's key and no token that joins servers.
+forget_control_plane() {
+  [ -f "$K3S_CONFIG/server-token" ] || return 0
+  systemctl stop k3s || true
+  rm -rf "$K3S_CONFIG/server-token" "$K3S_CONFIG/authorities.sha256" "$K3S_CONFIG/k3s.yaml" "$K3S_DATA/server"
+}
+
 install_binary() {
   if [ -z "$K3S_SHA256" ]; then
     K3S_SHA256=$(curl -fsSL --retry 3 "$K3S_URL/sha256sum-amd64.txt" | sed -n 's/ \{1,\}k3s$//p')
@@ -101,12 +104,12 @@ install_unit() {
   systemctl enable --quiet k3s
 }
 
-refuse_foreign_data
 unpack_bundle "$IDENTITY"
 install_tokens
 if [ "$ROLE" = server ]; then
   decide_start
 else
+  forget_control_plane
   echo "server: https://$JOIN_ADDRESS:6443" > "$START"
 fi
 install_binary

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Takes K3s off a server that leaves the location, with all of its data. Never depends on the API.
+# Needs SERVER_NAME, API_VIP (may be empty).
 set -eu
 STAGE=$(dirname "$0")
 . "$STAGE/lib.sh"
@@ -20,6 +21,13 @@ unmount_below() {
   done
 }
 
+# kube-vip was killed before it could give the address back: two servers would answer for it.
+release_vip() {
+  [ -n "$API_VIP" ] || return 0
+  link=$(ip -o -4 address show to "$API_VIP/32" | sed -n 's/^[0-9]*: \([^ ]*\).*/\1/p')
+  [ -z "$link" ] || ip address del "$API_VIP/32" dev "$link"
+}
+
 remove_links() {
   for link in cni0 flannel.1 flannel-v6.1 kube-ipvs0; do
     ip link delete "$link" 2>/dev/null || true
@@ -28,6 +36,7 @@ remove_links() {
 
 systemctl disable --now --quiet k3s 2>/dev/null || true
 stop_pods
+release_vip
 for place in /run/k3s /var/lib/kubelet "$K3S_DATA" /run/netns/cni-; do
   unmount_below "$place"
 done

@@ -18,6 +18,8 @@ die() {
 
 # Whatever happens, nothing of the upload stays, nor of authorities half installed.
 clear_stage_on_exit() {
+  # Terraform leaves each of its own scripts behind, emptied.
+  find /root -maxdepth 1 -name '.terraform-*.sh' -empty -delete
   trap 'rm -rf "$STAGE" "$K3S_DATA/server/tls.new"' EXIT
   trap 'exit 1' HUP INT TERM
 }
