@@ -11,6 +11,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from cdktf import App, TerraformStack, TerraformVariable
 from constructs import Construct
@@ -77,6 +78,12 @@ class Deployment:
         """`terraform apply`, in at most a minute."""
         return self._terraform("apply", "-auto-approve")
 
+    def start_apply(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        """`terraform apply` in the background."""
+        folder = self._initialised()
+        command = [*self._prefix, "terraform", "apply", "-auto-approve", "-input=false", f"-var-file={self._variables}"]
+        return subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
+
     def destroy(self) -> Applied:
         """`terraform destroy`."""
         return self._terraform("destroy", "-auto-approve")
@@ -86,13 +93,15 @@ class Deployment:
         return self._terraform("plan", "-detailed-exitcode")
 
     def _terraform(self, *command: str) -> Applied:
+        return self._run(self._initialised(), *command, "-input=false", f"-var-file={self._variables}")
+
+    def _initialised(self) -> Path:
         folder = self.out / "stacks" / NAME
         backend = {"terraform": {"backend": {"local": {"path": str(self.folder / "state")}}}}
         (folder / "override.tf.json").write_text(json.dumps(backend))
         initialised = self._run(folder, "init", "-input=false")
-        if initialised.code:
-            return initialised
-        return self._run(folder, *command, "-input=false", f"-var-file={self._variables}")
+        assert initialised.code == 0, initialised.output
+        return folder
 
     def _run(self, folder: Path, *command: str) -> Applied:
         done = subprocess.run(

@@ -5,6 +5,7 @@ It reads the same files, founds or joins as K3s does, and serves /ping, /cacerts
 that the staged server CA signed. It runs no containers. What it keeps of K3s's behaviour, because our scripts depend on it:
 `cluster-init` and `server` count only where no etcd data is; a joiner trusts the hash in its token and nothing else;
 the authorities reach it by the bootstrap request; readiness is told to systemd; a start that fails exits with 1.
+It does not keep that K3s refuses a Node or an etcd member whose name the cluster knows already.
 """
 
 import base64

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from tests.hosts.deployment import Deployment, server
 from tests.hosts.lab import Host
+from tests.hosts.test_one_server import KEEPS_SECRETS
 
-KEEPS_SECRETS = ("/var/lib/rancher/k3s/server/tls/", "/etc/rancher/k3s/server-token", "/etc/rancher/k3s/agent-token")
 VIP = "192.168.1.252"
 ADDRESSES = {"s1": "192.168.1.11", "s2": "192.168.1.12", "s3": "192.168.1.13", "g1": "192.168.1.21"}
 
