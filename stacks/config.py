@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import tomllib
 from collections.abc import Iterator
@@ -92,14 +93,26 @@ def _parse(data: dict[str, Any], where: str) -> Location:
     except ValidationError as error:
         details = error.errors(include_url=False)
         problems = [_describe(detail, data) for detail in details]
-        broken = {str(detail["loc"][0]) for detail in details}
-        location = _sound_part(data, broken)
+        unknown = [detail["loc"] for detail in details if detail["type"] == "extra_forbidden"]
+        broken = {str(detail["loc"][0]) for detail in details if detail["loc"] not in unknown}
+        location = _sound_part(_without(data, unknown), broken)
     for rule in RULES:
         if not rule.sections & broken:
             problems += rule.check(location)
     if problems:
         raise LocationError([f"{where}: {problem}" for problem in problems])
     return location
+
+
+def _without(data: dict[str, Any], unknown: list[tuple[int | str, ...]]) -> dict[str, Any]:
+    """*data* less the keys at *unknown*: a misspelt key does not hide what else is wrong with its section."""
+    pruned = copy.deepcopy(data)
+    for loc in unknown:
+        table: Any = pruned
+        for part in loc[:-1]:
+            table = table[part]
+        del table[loc[-1]]
+    return pruned
 
 
 def _sound_part(data: dict[str, Any], broken: set[str]) -> Location:

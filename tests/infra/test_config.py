@@ -47,6 +47,15 @@ def test_problems_of_fields_rules_and_other_files_come_together(tmp_path: Path) 
         assert problem in text
 
 
+def test_a_misspelt_key_does_not_hide_what_else_is_wrong_with_its_section(tmp_path: Path) -> None:
+    text = (INVALID / "unknown-key.toml").read_text().replace('ingress_ip          = "192.168.1.240"', 'ingress_ip = "192.168.1.9"')
+    (tmp_path / "one.toml").write_text(text)
+    with pytest.raises(LocationError) as refused:
+        load_locations(tmp_path)
+    assert len(refused.value.problems) == 2
+    assert "network.ingress_ip: 192.168.1.9 is outside load_balancer_range" in refused.value.problems[1]
+
+
 def test_problems_end_the_program_with_code_1_and_no_traceback(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
