@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import socket
+import sqlite3
 import sys
+from pathlib import Path
 
 from control_app.settings import PREFIX, Settings, SettingsError
+from control_app.store import Store
 
 
 def main() -> None:
@@ -24,7 +27,7 @@ def main() -> None:
     except SettingsError as error:
         print(f"control_app: {error}", file=sys.stderr)
         sys.exit(2)
-    if problem := _cannot_listen(settings.bind):
+    if problem := _cannot_listen(settings.bind) or _cannot_keep(settings.database):
         print(f"control_app: {problem}", file=sys.stderr)
         sys.exit(1)
     print(_addresses(settings.bind), file=sys.stderr)
@@ -41,6 +44,15 @@ def _cannot_listen(bind: str) -> str | None:
             probe.bind((host, int(port)))
         except (OSError, OverflowError) as error:
             return f"cannot listen on {bind} ({error}); choose another address with {PREFIX}BIND=127.0.0.1:8081"
+    return None
+
+
+def _cannot_keep(database: Path) -> str | None:
+    """Why offers cannot be kept there; a worker of gunicorn would only fail to boot."""
+    try:
+        Store(database).check()
+    except (OSError, sqlite3.Error) as error:
+        return f"cannot use the database {database} ({error}); choose another file with {PREFIX}DATABASE"
     return None
 
 

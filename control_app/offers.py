@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -74,10 +75,10 @@ def _unique(values: list[str]) -> list[str]:
 
 
 def _date(value: str) -> str:
-    day, _, time = value.partition("T")
-    if not re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", day) or (time and not re.fullmatch("([01][0-9]|2[0-3]):00:00Z", time)):
+    said = re.fullmatch("([0-9]{4}-[0-9]{2}-[0-9]{2})(T([01][0-9]|2[0-3]):00:00Z)?", value)
+    if not said:
         raise ValueError("should be a day like 2027-01-31, or a whole hour like 2027-01-31T13:00:00Z")
-    date.fromisoformat(day)
+    date.fromisoformat(said[1])
     return value
 
 
@@ -129,11 +130,29 @@ def parse_offer(model: Model) -> Offer:
 def _load(text: str) -> dict[str, Any]:
     try:
         document = simplejson.loads(text, use_decimal=True, allow_nan=False, object_pairs_hook=_without_duplicates)
-    except (ValueError, RecursionError) as error:
+        _check_readable(document)
+    except (ValueError, RecursionError, ArithmeticError) as error:
         raise AnnotationError(f"{ANNOTATION} is not JSON that can be published: {error}") from None
     if not isinstance(document, dict):
         raise AnnotationError(f"{ANNOTATION} is not a JSON object but {type(document).__name__}")
     return cast(dict[str, Any], document)
+
+
+def _check_readable(value: object) -> None:
+    """Raises ValueError for text and numbers that JSON readers refuse or alter: they would lose the whole list."""
+    if isinstance(value, str):
+        value.encode()
+    elif isinstance(value, Decimal):
+        if not math.isfinite(float(value)):
+            raise ValueError("a number is too large for JSON readers")
+    elif isinstance(value, dict):
+        for key, item in cast(dict[str, Any], value).items():
+            _check_readable(key)
+            _check_readable(item)
+    elif isinstance(value, list):
+        items: list[Any] = value
+        for item in items:
+            _check_readable(item)
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -159,8 +178,7 @@ def _warnings(model: Model, document: Mapping[str, Any], prices: Mapping[str, De
         warnings.append(f"id {document['id']!r} differs from the model's name {model.name!r}, by which the gateway knows it")
     if prices["prompt"] and prices.get("input_cache_read") == 0:
         warnings.append('input_cache_read is "0": cached prompt tokens are given away; leave it out to charge the prompt price')
-    for argument in model.args:
-        name, _, value = argument.partition("=")
-        if name == "--max-model-len" and value.isdigit() and int(value) < document["context_length"]:
-            warnings.append(f"context_length {document['context_length']} is more than the engine takes ({argument})")
+    taken = re.search(r"(?:^|\n)--max-model-len[=\n]([0-9]{1,15})(?:\n|$)", "\n".join(model.args))
+    if taken and int(taken[1]) < document["context_length"]:
+        warnings.append(f"context_length {document['context_length']} is more than the engine takes (--max-model-len {taken[1]})")
     return warnings

@@ -11,8 +11,6 @@ from control_app.prices import plain
 SCHEMA_VERSION = "2.4"
 
 _SAME = ("id", "hugging_face_id", "name", "created", "quantization", "description", "deprecation_date", "is_ready", "is_free")
-# Output types of these have no stream to speak of, and the schema knows no `streaming` for them.
-_NOT_STREAMED = ("embeddings", "rerank")
 # Our kind of price, the schema's type, the side it stands on.
 _INPUT_PRICES = {"prompt": "prompt", "input_cache_read": "cached_prompt", "input_cache_write": "cache_write"}
 _OUTPUT_PRICES = {"completion": "completion", "internal_reasoning": "internal_reasoning"}
@@ -23,8 +21,11 @@ def document(offer: Offer) -> dict[str, Any]:
     flat = offer.document
     result: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
     result |= {key: flat[key] for key in _SAME if flat.get(key) is not None}
-    result["input_modalities"] = [_input(kind, offer) for kind in flat["input_modalities"]]
-    result["output_modalities"] = [_output(kind, offer) for kind in flat["output_modalities"]]
+    inputs = [_input(kind, offer) for kind in flat["input_modalities"]]
+    outputs = [_output(kind, offer) for kind in flat["output_modalities"]]
+    _main(inputs)["pricing"] = list(_prices(offer, _INPUT_PRICES))
+    _main(outputs)["pricing"] = list(_prices(offer, _OUTPUT_PRICES))
+    result |= {"input_modalities": inputs, "output_modalities": outputs}
     if flat.get("openrouter"):
         result["openrouter"] = {"slug": flat["openrouter"]["slug"]}
     if flat.get("datacenters"):
@@ -38,8 +39,12 @@ def _input(kind: str, offer: Offer) -> dict[str, Any]:
     modality: dict[str, Any] = {"type": kind}
     if kind == "text":
         modality["supported_inputs"] = {"max_context_length": _limit(offer.document["context_length"])}
-        modality["pricing"] = list(_prices(offer, _INPUT_PRICES))
     return modality
+
+
+def _main(modalities: list[dict[str, Any]]) -> dict[str, Any]:
+    """The modality that carries the prices a token: text where there is text."""
+    return next((modality for modality in modalities if modality["type"] == "text"), modalities[0])
 
 
 def _output(kind: str, offer: Offer) -> dict[str, Any]:
@@ -47,11 +52,8 @@ def _output(kind: str, offer: Offer) -> dict[str, Any]:
     # The flat format says that a parameter is supported, not its range.
     names = dict.fromkeys([*flat["supported_sampling_parameters"], *flat["supported_features"]])
     modality: dict[str, Any] = {"type": kind, "supported_parameters": {name: {"type": "unknown"} for name in names}}
-    if kind not in _NOT_STREAMED:
-        modality["streaming"] = True
     if kind == "text":
-        modality["max_length"] = _limit(flat["max_output_length"])
-        modality["pricing"] = list(_prices(offer, _OUTPUT_PRICES))
+        modality |= {"streaming": True, "max_length": _limit(flat["max_output_length"])}
     return modality
 
 

@@ -27,39 +27,41 @@ def parse_price(kind: str, text: object) -> Decimal:
 
     A JSON number is refused: JSON readers turn it into a binary fraction.
     """
+    said = f"pricing.{kind[:40]} is {repr(text)[:80]}"
     if not isinstance(text, str):
-        raise PriceError(f'pricing.{kind} is {_said(text)}, not a string in quotes; write it like "0.000008"')
+        raise PriceError(f'{said}, not a string in quotes; write it like "0.000008"')
     if not _PLAIN.fullmatch(text):
-        raise PriceError(f'pricing.{kind} is "{text}", not a plain decimal; write it like "0.000008": no sign, exponent, comma or unit')
+        raise PriceError(f'{said}, not a plain decimal; write it like "0.000008": no sign, exponent, comma or unit')
     whole, _, decimals = text.partition(".")
     if len(decimals.rstrip("0")) > MAX_DECIMALS:
-        raise PriceError(f'pricing.{kind} is "{text[:60]}" and has more than {MAX_DECIMALS} decimals; round it')
+        raise PriceError(f"{said} and has more than {MAX_DECIMALS} decimals; round it")
     if len(whole.lstrip("0")) > MAX_DIGITS:
-        raise PriceError(f'pricing.{kind} is "{text[:60]}"; a price is USD for one token or request, write it like "0.000008"')
+        raise PriceError(f'{said}; a price is USD for one token or request, write it like "0.000008"')
     return Decimal(text)
 
 
 def parse_prices(pricing: Mapping[str, object]) -> dict[str, Decimal]:
-    """Prices by kind; raises PriceError where one is broken, missing, or of a kind that no usage row measures."""
-    for kind in ("prompt", "completion"):
-        if kind not in pricing:
-            raise PriceError(f'pricing.{kind} is missing; "0" would make it free')
+    """Prices by kind; raises PriceError with every one that is broken, missing, or of a kind that no usage row measures."""
+    problems = [f'pricing.{kind} is missing; "0" would make it free' for kind in ("prompt", "completion") if kind not in pricing]
     prices: dict[str, Decimal] = {}
     for kind, text in pricing.items():
         if kind in ("overrides", "discount"):
-            raise PriceError(f"pricing.{kind} is not supported: usage is rated at one price a kind; remove it")
-        price = parse_price(kind, text)
+            problems.append(f"pricing.{kind} is not supported: usage is rated at one price a kind; remove it")
+            continue
+        try:
+            price = parse_price(kind, text)
+        except PriceError as error:
+            problems.append(str(error))
+            continue
         if kind in RATED:
             prices[kind] = price
         elif price:
-            raise PriceError(f'pricing.{kind} is "{text}", but no usage row measures it; set it to "0" or remove it')
+            problems.append(f'pricing.{kind[:40]} is {repr(text)[:80]}, but no usage row measures it; set it to "0" or remove it')
+    if problems:
+        raise PriceError("; ".join(problems))
     return prices
 
 
 def plain(amount: Decimal) -> str:
     """Plain notation without an exponent, as OpenRouter's schema demands: `0.000008`."""
     return format(amount.normalize(), "f")
-
-
-def _said(value: object) -> str:
-    return f"the number {plain(Decimal(str(value)))}" if type(value) in (int, float, Decimal) else repr(value)

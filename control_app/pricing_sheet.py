@@ -33,15 +33,21 @@ def sheet(offers: Iterable[Offer]) -> dict[str, dict[str, Any]]:
 
 
 def to_json(entries: Mapping[str, Mapping[str, Any]]) -> str:
-    """The sheet's text: numbers with the very digits of the price, never by way of a float."""
+    """The sheet's text: numbers that are exactly the prices, never by way of a float."""
     return simplejson.dumps(entries, use_decimal=True, indent=2)
+
+
+def _mode(offer: Offer) -> str:
+    if "TextGeneration" in offer.features:
+        return "chat"
+    return next((_MODES[feature] for feature in offer.features if feature in _MODES), "chat")
 
 
 def _entry(offer: Offer) -> dict[str, Any]:
     rates: dict[str, Decimal] = {_RATES[kind]: price for kind, price in offer.prices.items()}
     return {
         "provider": PROVIDER,
-        "mode": next((_MODES[feature] for feature in offer.features if feature in _MODES), "chat"),
+        "mode": _mode(offer),
         **rates,
         "context_length": offer.document["context_length"],
         "max_output_tokens": offer.document["max_output_length"],

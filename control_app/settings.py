@@ -21,7 +21,7 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     """Defaults run the embedded service: one process, SQLite, models from files, no cluster."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
 
     # Not CONTROL_PORT: Kubernetes gives pods a variable of that name for a Service called `control`.
     bind: str = Field(default="127.0.0.1:8080", pattern=r"^[^:\s]+:[0-9]{1,5}$", description="address and port to listen on")

@@ -9,7 +9,6 @@ from typing import Any, cast
 import httpx2
 import yaml
 from lightkube import Client, KubeConfig
-from lightkube.core.exceptions import ConfigError
 from lightkube.generic_resource import create_namespaced_resource  # pyright: ignore[reportUnknownVariableType] # its own gap
 from pydantic import BaseModel, ValidationError
 
@@ -46,10 +45,13 @@ class FileModels:
 
     def models(self) -> Sequence[Model]:
         """All models; raises SourceError where a file cannot be read: a model must not vanish for a slip in its file."""
-        if not self._folder.is_dir():
-            raise SourceError(f"the models' folder {self._folder} is not there")
+        try:
+            # Not glob(), which finds nothing in a folder that it may not read.
+            paths = sorted(path for path in self._folder.iterdir() if path.suffix in (".yaml", ".yml"))
+        except OSError as error:
+            raise SourceError(f"the models' folder cannot be read: {error}") from error
         found: dict[str, Model] = {}
-        for path in sorted(self._folder.glob("*.yaml")):
+        for path in paths:
             for item in _documents(path):
                 model = _model(item, str(path))
                 if model.name in found:
@@ -69,18 +71,20 @@ class KubernetesModels:
         """All models; raises SourceError where the API does not answer or refuses."""
         where = f"models of namespace {self._namespace}"
         try:
-            # Each time anew: a service account's token is replaced every hour, in its file.
+            # Each time anew, so that a changed kubeconfig or authority is seen.
             config = KubeConfig.from_file(self._kubeconfig) if self._kubeconfig else KubeConfig.from_service_account()
             with Client(config=config, timeout=httpx2.Timeout(TIMEOUT_SEC)) as client:
                 return [_model(dict(item), where) for item in client.list(KubeAiModel, namespace=self._namespace)]
-        except (httpx2.HTTPError, ConfigError) as error:
-            raise SourceError(f"{where} cannot be read: {error}") from error
+        except SourceError:
+            raise
+        except Exception as error:  # kubeconfigs, certificates, answers: each has its own ways to be wrong
+            raise SourceError(f"{where} cannot be read: {type(error).__name__}: {error}") from error
 
 
 def _documents(path: Path) -> Iterator[object]:
     try:
         documents: list[Any] = list(yaml.safe_load_all(path.read_text()))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise SourceError(f"{path} cannot be read: {error}") from error
     for document in documents:
         if isinstance(document, dict) and cast(dict[str, Any], document).get("kind") == "Model":

@@ -11,8 +11,7 @@ import simplejson
 import sqlite_utils
 from sqlite_utils import Database, Migrations
 
-from control_app.offers import Offer
-from control_app.prices import parse_prices
+from control_app.offers import Model, Offer
 
 migrations = Migrations("control")
 
@@ -37,15 +36,12 @@ class Store:
             db.enable_wal()
             migrations.apply(db)
 
-    def last(self, model: str) -> Offer | None:
-        """The offer accepted last for *model*."""
+    def last(self, model: str) -> Model | None:
+        """*model* as it was when its offer was accepted last."""
         with self._connect() as db:
             query = "SELECT document, features FROM offers WHERE model = ? ORDER BY id DESC LIMIT 1"
             row: tuple[str, str] | None = db.conn.execute(query, [model]).fetchone()
-        if row is None:
-            return None
-        document = simplejson.loads(row[0], use_decimal=True)
-        return Offer(model, document, parse_prices(document["pricing"]), tuple(simplejson.loads(row[1])))
+        return Model(model, row[0], tuple(simplejson.loads(row[1]))) if row else None
 
     def accept(self, offer: Offer, at: datetime) -> None:
         """Append *offer*."""
@@ -60,16 +56,16 @@ class Store:
             db.conn.execute("INSERT INTO offers (model, accepted_at, document, features) VALUES (?, ?, ?, ?)", row)
 
     def check(self) -> None:
-        """Raises sqlite3.Error where the database cannot be written."""
+        """Raises sqlite3.Error where an offer could not be written."""
         with self._connect() as db:
             db.conn.execute("BEGIN IMMEDIATE")
+            db.conn.execute("DELETE FROM offers WHERE id = 0")  # of which there is none
             db.conn.rollback()
 
     @contextlib.contextmanager
     def _connect(self) -> Generator[Database]:
         db = sqlite_utils.Database(str(self._path))
         try:
-            db.conn.execute("PRAGMA busy_timeout = 5000")
             yield db
         finally:
             db.close()

@@ -6,7 +6,7 @@ import json
 
 import structlog
 from flask import Flask, Response, render_template, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from control_app.catalog import SourceError
 
@@ -24,7 +24,10 @@ def register(app: Flask) -> None:
 
 
 def _refuse(error: HTTPException) -> Response:
-    return _answer(error.code or 500, error.description or error.name)
+    response = _answer(error.code or 500, error.description or error.name)
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    return response
 
 
 def _source_failed(error: SourceError) -> Response:

@@ -11,13 +11,21 @@ from control_app.web.context import services
 
 blueprint = Blueprint("pages", __name__)
 MILLION = Decimal(1_000_000)
+# Price kind, heading, and what holds where the annotation leaves it out.
+COLUMNS = (
+    ("prompt", "Prompt", "—"),
+    ("input_cache_read", "Cache read", "as prompt"),
+    ("input_cache_write", "Cache write", "as prompt"),
+    ("completion", "Completion", "—"),
+    ("internal_reasoning", "Reasoning", "as completion"),
+)
 
 
 @blueprint.get("/")
 def models() -> str:
     """Models and their prices, with what is wrong with any of them."""
     snapshot = services().catalog.current()
-    return render_template("models.html", snapshot=snapshot, location=services().settings.location)
+    return render_template("models.html", columns=COLUMNS, snapshot=snapshot, location=services().settings.location)
 
 
 @blueprint.get("/favicon.ico")
@@ -27,10 +35,8 @@ def icon() -> Response:
 
 
 @blueprint.app_template_filter()
-def per_million(price: Decimal | None) -> str:
-    """USD for a million units, exact: `8.00`, `0.125`; a dash where there is no such price."""
-    if price is None:
-        return "—"
+def per_million(price: Decimal) -> str:
+    """USD for a million units, exact: `8.00`, `0.125`."""
     amount = price * MILLION
     return plain(amount) if amount != amount.quantize(Decimal("0.01")) else f"{amount:.2f}"
 

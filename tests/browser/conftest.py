@@ -38,8 +38,9 @@ def service(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         bind = f"127.0.0.1:{free.getsockname()[1]}"
     folder = tmp_path_factory.mktemp("service")
     settings = {"CONTROL_BIND": bind, "CONTROL_DATABASE": str(folder / "control.sqlite3"), "CONTROL_MODELS_DIR": str(models)}
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("CONTROL_")}
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", "control_app"], cwd=ROOT, env=os.environ | settings, stderr=log)
+        process = subprocess.Popen([sys.executable, "-m", "control_app"], cwd=ROOT, env=clean | settings, stderr=log)
     try:
         until(lambda: _answers(f"http://{bind}/healthz", process, folder / "log"), "the control service answers", 30)
         yield f"http://{bind}"

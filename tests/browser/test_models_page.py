@@ -24,7 +24,16 @@ def test_the_page_shows_models_prices_and_what_to_look_at(visit: Visit) -> None:
     page = visit()
     assert page.title() == "Models and prices · Control service"
     row = page.get_by_role("row", name="Qwen2.5-0.5B-Instruct")
-    assert [cell.strip() for cell in row.get_by_role("cell").all_inner_texts()] == ["8.00", "0.00", "24.00", "—", "4,096", "text"]
+    assert [cell.strip() for cell in row.get_by_role("cell").all_inner_texts()] == [
+        "8.00",
+        "0.00",
+        "0.00",
+        "24.00",
+        "as completion",
+        "0",
+        "4,096",
+        "text",
+    ]
     assert "broken: openrouter.ai/json is not JSON" in page.get_by_role("region", name="1 to look at").inner_text()
 
 

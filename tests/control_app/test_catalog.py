@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import structlog
 
 from control_app.catalog import MAX_AGE, Catalog, SourceError
 from control_app.offers import Model
@@ -74,7 +76,7 @@ def test_a_broken_annotation_keeps_the_last_good_price_and_says_so(store: Store,
 
     assert [str(offer.prices["prompt"]) for offer in snapshot.offers] == ["0.000008"]
     assert snapshot.problems[NAME].endswith("the last good one stays in force")
-    assert 'pricing.prompt is "free"' in snapshot.problems[NAME]
+    assert "pricing.prompt is 'free'" in snapshot.problems[NAME]
 
 
 def test_an_annotation_that_vanished_keeps_the_last_good_price(store: Store, clock: Clock) -> None:
@@ -136,10 +138,86 @@ def test_a_source_that_never_answered_is_an_error_and_no_empty_list(store: Store
     source = Source()
     source.answer = SourceError("no")
     catalog = Catalog(source, store, clock)
-    with pytest.raises(SourceError):
+    for _ in range(2):
+        with pytest.raises(SourceError, match="no"):
+            catalog.current()
+    assert source.reads == 1, "a failure is not repeated by every request"
+    source.answer = [model()]
+    clock.pass_time()
+    assert len(catalog.current().offers) == 1
+
+
+def test_while_one_thread_reads_the_others_are_answered_at_once(store: Store, clock: Clock) -> None:
+    entered, release = threading.Event(), threading.Event()
+
+    class Slow(Source):
+        def models(self) -> Sequence[Model]:
+            entered.set()
+            release.wait(10)
+            return super().models()
+
+    catalog = Catalog(Slow(model()), store, clock)
+    reader = threading.Thread(target=catalog.current)
+    reader.start()
+    entered.wait(10)
+    with pytest.raises(SourceError, match="being read for the first time"):
         catalog.current()
-    with pytest.raises(SourceError):
-        catalog.current()
+    release.set()
+    reader.join()
+    assert len(catalog.current().offers) == 1
+
+
+def test_a_fault_of_any_kind_leaves_the_last_prices_and_is_said(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalog = Catalog(Source(model()), store, clock)
+    first = catalog.current()
+
+    def broken(_: str) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(store, "last", broken)
+    for _ in range(2):
+        clock.pass_time()
+        snapshot = catalog.current()
+        assert snapshot.offers == first.offers
+        assert "the models cannot be read: OperationalError" in snapshot.problems[""]
+
+
+def test_a_stored_offer_that_todays_rules_refuse_is_not_published(store: Store, clock: Clock, tmp_path: Path) -> None:
+    Catalog(Source(model()), store, clock).current()
+    with contextlib.closing(sqlite3.connect(tmp_path / "control.sqlite3")) as db, db:
+        db.execute("UPDATE offers SET document = json_set(document, '$.openrouter', json('{}'))")
+    snapshot = Catalog(Source(model("{")), store, clock).current()
+    assert list(snapshot.offers) == []
+    assert snapshot.problems[NAME].endswith("the model is not for sale")
+
+
+def test_a_copy_of_a_model_does_not_take_its_place(store: Store, clock: Clock) -> None:
+    snapshot = Catalog(Source(model(name="a-copy"), model(), model(name="z-copy")), store, clock).current()
+    assert [offer.model for offer in snapshot.offers] == [NAME]
+    assert sorted(snapshot.problems) == ["a-copy", "z-copy"]
+    assert "is another model's too" in snapshot.problems["a-copy"]
+
+
+def test_a_clock_that_is_set_back_does_not_freeze_the_prices(store: Store, clock: Clock) -> None:
+    source = Source(model())
+    catalog = Catalog(source, store, clock)
+    catalog.current()
+    clock.now -= timedelta(hours=1)
+    catalog.current()
+    assert source.reads == 2
+
+
+def test_what_changes_is_logged_once(store: Store, clock: Clock) -> None:
+    source = Source(model(), model("{", name="bad"))
+    catalog = Catalog(source, store, clock)
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(2):
+            catalog.current()
+            clock.pass_time()
+    assert [(line["log_level"], line["event"], line["model"]) for line in lines] == [
+        ("info", "offer accepted", NAME),
+        ("warning", "model is not as annotated", "bad"),
+    ]
 
 
 def _record(folder: Path) -> list[tuple[str, str]]:

@@ -25,6 +25,10 @@ def test_the_missions_example_is_an_offer() -> None:
         ("[]", "openrouter.ai/json is not a JSON object but list"),
         ('{"a": NaN}', "openrouter.ai/json is not JSON"),
         ('{"id": "a", "id": "b"}', "the key 'id' stands twice in one object"),
+        ('{"x": 1e9999999999999999999}', "openrouter.ai/json is not JSON"),
+        ('{"x": 1e400}', "too large for JSON readers"),
+        ('{"x": "\\ud800"}', "surrogates not allowed"),
+        (annotated(deprecation_date="2027-01-31T"), "deprecation_date: should be a day like"),
         ("[" * 100_000, "openrouter.ai/json is not JSON"),
         ('{"created": ' + "9" * 5_000 + "}", "openrouter.ai/json is not JSON"),
         (annotated(input_modalities=["text", "text"]), "input_modalities: names something twice"),
@@ -65,7 +69,7 @@ def test_all_reasons_are_named_at_once() -> None:
     with pytest.raises(AnnotationError) as refused:
         parse_offer(model(broken))
     assert "name: missing" in str(refused.value)
-    assert 'pricing.prompt is "free"' in str(refused.value)
+    assert "pricing.prompt is 'free'" in str(refused.value)
 
 
 def test_giving_cached_tokens_away_is_warned_about_and_leaving_the_price_out_is_not() -> None:
@@ -82,5 +86,7 @@ def test_an_id_other_than_the_models_name_is_warned_about() -> None:
 def test_a_context_that_the_engine_does_not_take_is_warned_about() -> None:
     document = priced(input_cache_read=None)
     (warning,) = parse_offer(model(document, args=("--dtype=half", "--max-model-len=1024"))).warnings
-    assert warning == "context_length 4096 is more than the engine takes (--max-model-len=1024)"
-    assert parse_offer(model(document, args=("--max-model-len=4096",))).warnings == ()
+    assert warning == "context_length 4096 is more than the engine takes (--max-model-len 1024)"
+    assert len(parse_offer(model(document, args=("--max-model-len", "1024"))).warnings) == 1
+    for argument in ("--max-model-len=4096", "--max-model-len=\u00b2", "--max-model-len=" + "9" * 5_000, "--max-model-len"):
+        assert parse_offer(model(document, args=(argument,))).warnings == ()

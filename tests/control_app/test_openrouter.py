@@ -74,11 +74,19 @@ def test_a_small_price_has_no_exponent() -> None:
     assert result["input_modalities"][0]["pricing"][0]["cost_usd"] == "0.00000015"
 
 
-@pytest.mark.parametrize("kind", ["embeddings", "rerank"])
-def test_what_has_no_stream_says_nothing_of_streaming(kind: str) -> None:
+@pytest.mark.parametrize("kind", ["embeddings", "rerank", "image", "speech"])
+def test_only_text_is_said_to_stream(kind: str) -> None:
     result = published(annotated(output_modalities=[kind]))
     VALIDATOR.validate(result)
     assert "streaming" not in result["output_modalities"][0]
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(["audio"], ["transcription"]), (["image"], ["text"]), (["text"], ["speech"])])
+def test_no_price_is_lost_where_there_is_no_text(inputs: list[str], outputs: list[str]) -> None:
+    result = published(annotated(input_modalities=inputs, output_modalities=outputs))
+    VALIDATOR.validate(result)
+    assert result["input_modalities"][0]["pricing"][0] == {"type": "prompt", "unit": "token", "cost_usd": "0.000008"}
+    assert result["output_modalities"][0]["pricing"] == [{"type": "completion", "unit": "token", "cost_usd": "0.000024"}]
 
 
 def test_several_modalities_are_documents_too() -> None:
@@ -91,6 +99,7 @@ def test_any_prices_give_a_valid_document_with_each_price_once(prices: dict[str,
     VALIDATOR.validate(result)
     entries = result["input_modalities"][0]["pricing"] + result["output_modalities"][0]["pricing"]
     types = [entry["type"] for entry in entries]
+    assert len(types) == len({"prompt", "completion", "input_cache_read", "input_cache_write", *prices} - {"request"})
     assert len(types) == len(set(types)), "two entries of one type are invalid, though the schema lets them pass"
 
 

@@ -57,6 +57,7 @@ def test_a_cache_price_left_out_stays_out_so_that_the_gateway_charges_the_prompt
         (["TextEmbedding"], "embedding"),
         (["Reranking"], "rerank"),
         (["SpeechToText"], "audio_transcription"),
+        (["TextEmbedding", "TextGeneration"], "chat"),
         ([], "chat"),
     ],
 )

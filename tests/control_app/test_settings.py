@@ -91,6 +91,14 @@ def test_an_address_in_use_is_named_with_the_way_out() -> None:
     assert "CONTROL_BIND=127.0.0.1:8081" in done.stderr
 
 
+def test_a_database_that_cannot_be_used_is_named_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("this is no database, and never was one")
+    done = run(CONTROL_DATABASE=str(tmp_path / "text"), CONTROL_BIND="127.0.0.1:0")
+    assert done.returncode == 1
+    assert "cannot use the database" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_help_lists_every_setting() -> None:
     text = run("--help").stdout
     assert [name for name in Settings.model_fields if f"CONTROL_{name.upper()} " not in text] == []

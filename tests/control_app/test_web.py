@@ -108,6 +108,27 @@ def test_a_database_that_cannot_be_written_makes_the_service_unready(client: Fla
     assert "cannot be written" in json.loads(answer.text)["problems"][0]
 
 
+def test_a_database_that_is_gone_makes_the_service_unready(client: FlaskClient, tmp_path: Path) -> None:
+    for left in tmp_path.glob("control.sqlite3*"):
+        left.unlink()
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert "no such table" in json.loads(answer.text)["problems"][0]
+
+
+def test_what_only_reads_says_so(client: FlaskClient) -> None:
+    answer = client.post("/openrouter/models")
+    assert answer.status_code == 405
+    assert "GET" in answer.headers["Allow"]
+
+
+def test_the_page_shows_every_price_and_what_holds_where_there_is_none(client: FlaskClient, models: Path) -> None:
+    write(models, priced(input_cache_read=None, input_cache_write="0.00777", internal_reasoning="0.00555", request="0.25"))
+    text = client.get("/").text
+    for shown in (">as prompt<", ">7770.00<", ">5550.00<", ">0.25<"):
+        assert shown in text
+
+
 def test_errors_are_json_for_programs_and_a_page_for_people(client: FlaskClient) -> None:
     assert json.loads(client.get("/nowhere").text)["error"]["status"] == 404
     page = client.get("/nowhere", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
@@ -120,6 +141,7 @@ def test_every_answer_forbids_scripts_frames_and_guessing(client: FlaskClient, p
     with client.get(path) as answer:
         assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'self'")
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
 
 
 def test_a_fault_of_ours_is_500_without_its_inside(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
