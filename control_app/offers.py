@@ -150,8 +150,7 @@ def _check_readable(value: object) -> None:
             _check_readable(key)
             _check_readable(item)
     elif isinstance(value, list):
-        items: list[Any] = value
-        for item in items:
+        for item in value:  # pyright: ignore[reportUnknownVariableType] # mypy knows it as Any
             _check_readable(item)
 
 

@@ -27,7 +27,8 @@ def parse_price(kind: str, text: object) -> Decimal:
 
     A JSON number is refused: JSON readers turn it into a binary fraction.
     """
-    said = f"pricing.{kind[:40]} is {repr(text)[:80]}"
+    shown = f"the number {text}" if isinstance(text, Decimal) else repr(text)
+    said = f"pricing.{kind[:40]} is {shown[:80]}"
     if not isinstance(text, str):
         raise PriceError(f'{said}, not a string in quotes; write it like "0.000008"')
     if not _PLAIN.fullmatch(text):

@@ -30,6 +30,11 @@ def test_a_json_number_is_refused_for_readers_would_round_it(number: object) -> 
         parse_price("prompt", number)
 
 
+def test_a_number_is_called_one() -> None:
+    with pytest.raises(PriceError, match=r"pricing\.prompt is the number 0\.000008, not a string in quotes"):
+        parse_price("prompt", Decimal("0.000008"))
+
+
 def test_every_broken_price_is_named() -> None:
     with pytest.raises(PriceError) as refused:
         parse_prices({"completion": "x", "image": "1", "discount": 0.5})
