@@ -150,7 +150,7 @@ def _check_readable(value: object) -> None:
             _check_readable(key)
             _check_readable(item)
     elif isinstance(value, list):
-        for item in value:  # pyright: ignore[reportUnknownVariableType] # mypy knows it as Any
+        for item in cast(Sequence[Any], value):
             _check_readable(item)
 
 
