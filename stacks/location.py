@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
 from pathlib import Path
 
 from cdktf import (
@@ -18,6 +17,7 @@ from cdktf import (
 from cdktf_cdktf_provider_cloudflare.provider import CloudflareProvider
 from cdktf_cdktf_provider_helm.provider import HelmProvider, HelmProviderKubernetes
 from cdktf_cdktf_provider_kubernetes.provider import KubernetesProvider
+from cdktf_cdktf_provider_kubernetes.secret_v1 import SecretV1, SecretV1Metadata
 from cdktf_cdktf_provider_null.provider import NullProvider
 from cdktf_cdktf_provider_random.provider import RandomProvider
 from cdktf_cdktf_provider_tls.provider import TlsProvider
@@ -28,17 +28,15 @@ from ib_constructs import (
     CloudflareDnsProps,
     ClusterIdentity,
     ClusterIdentityProps,
-    Identity,
     K3sCluster,
-    K3sClusterProps,
-    K3sSettings,
     Kubeconfig,
     MetalLb,
     MetalLbProps,
-    Server,
+    RootAuthority,
+    RootAuthorityProps,
 )
-from ib_constructs.k3s import RELEASES
-from ib_constructs.versions import K3S_SHA256
+from ib_constructs.k3s_config import S3_SECRET
+from stacks.cluster import k3s_cluster
 from stacks.schema import Location
 
 ROOT = Path(__file__).parent.parent
@@ -70,7 +68,12 @@ class LocationStack(TerraformStack):
         kubeconfig = Kubeconfig(location=location.name, domain=location.domain, api_address=str(location.api_address), identity=identity)
         self._kubernetes_providers(kubeconfig)
 
-        cluster = k3s_cluster(self, location, identity, ssh_private_key)
+        root = None
+        if location.certificates.issuer == "local":
+            root = RootAuthority(self, "root", RootAuthorityProps(location=location.name, protect=location.protect)).certificate
+            TerraformOutput(self, "root_ca", value=root, description="Root certificate of the location, for people's trust stores")
+        cluster = k3s_cluster(self, location, identity, ssh_private_key, root)
+        self._snapshots_to_s3(location, cluster)
         MetalLb(
             self,
             "metallb",
@@ -123,6 +126,30 @@ class LocationStack(TerraformStack):
             ),
         )
 
+    def _snapshots_to_s3(self, location: Location, cluster: K3sCluster) -> None:
+        """K3s reads the bucket and its keys from a Secret, so that they stand in no file of a server."""
+        access_key = _secret(self, "s3_access_key", "access key of the bucket in [backup]", needed=location.backup is not None)
+        secret_key = _secret(self, "s3_secret_key", "secret key of the bucket in [backup]", needed=location.backup is not None)
+        if location.backup is None:
+            return
+        s3 = location.backup.s3
+        scheme, _, endpoint = s3.endpoint.partition("://")
+        SecretV1(
+            self,
+            "snapshots-s3",
+            metadata=SecretV1Metadata(name=S3_SECRET, namespace="kube-system"),
+            data={
+                "etcd-s3-endpoint": endpoint,
+                "etcd-s3-insecure": "true" if scheme == "http" else "false",
+                "etcd-s3-bucket": s3.bucket,
+                "etcd-s3-region": s3.region,
+                "etcd-s3-folder": f"{location.name}/etcd",
+                "etcd-s3-access-key": access_key,
+                "etcd-s3-secret-key": secret_key,
+            },
+            depends_on=[cluster.ready],
+        )
+
     def _dns(self, location: Location, api_token: str) -> None:
         dns = location.dns
         if dns is None:
@@ -138,39 +165,6 @@ class LocationStack(TerraformStack):
                 target=str(dns.public_address or dns.public_hostname),
             ),
         )
-
-
-def k3s_cluster(scope: Construct, location: Location, identity: Identity, ssh_private_key: str) -> K3sCluster:
-    """The servers of *location* as a cluster with *identity*."""
-    api_names: list[str | IPv4Address] = [location.cluster_address, location.api_address, f"k3s.{location.domain}"]
-    servers = [
-        Server(
-            name=server.name,
-            role=server.role,
-            ip=str(server.ip),
-            ssh_host=server.ssh_endpoint[0],
-            ssh_port=server.ssh_endpoint[1],
-            ssh_host_key=server.ssh_host_key,
-        )
-        for server in location.servers
-    ]
-    return K3sCluster(
-        scope,
-        "k3s",
-        K3sClusterProps(
-            servers=servers,
-            identity=identity,
-            ssh_private_key=ssh_private_key,
-            settings=K3sSettings(
-                api_vip=str(location.network.api_vip) if location.network.api_vip else None,
-                api_names=[str(name) for name in api_names],
-                packaged_storage=not location.storage.longhorn,
-            ),
-            releases_url=location.mirrors.k3s or RELEASES,
-            binary_sha256=location.mirrors.k3s_sha256 or K3S_SHA256,
-            protect=location.protect,
-        ),
-    )
 
 
 def declare_location_guard(stack: TerraformStack, name: str) -> None:

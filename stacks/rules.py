@@ -182,6 +182,8 @@ def a_mirror_is_not_trusted(location: Location) -> Iterator[str]:
     mirrors = location.mirrors
     if mirrors.k3s and not mirrors.k3s_sha256:
         yield f"mirrors.k3s_sha256: missing, but mirrors.k3s takes K3s from {mirrors.k3s}; write the SHA-256 of its k3s binary"
+    if mirrors.k3s_images_sha256 and not mirrors.k3s:
+        yield "mirrors.k3s_images_sha256: set, but mirrors.k3s names no place to take the archive of images from; set it, or remove the sum"
 
 
 def _names(location: Location) -> str:

@@ -16,6 +16,7 @@ from stacks.fields import HOST_KEY_TYPE, Hostname, Ipv4, Label, Month, Range, Su
 Gibibytes = Annotated[int, Field(gt=0)]
 Slots = Annotated[int, Field(gt=0)]
 Text = Annotated[str, Field(min_length=1)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 
 
@@ -168,7 +169,10 @@ class Mirrors(Section):
     """Places inside the location's reach that replace the internet's (air gap)."""
 
     k3s: Url | None = None
-    k3s_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    k3s_sha256: Sha256 | None = None
+    k3s_images_sha256: Sha256 | None = None
+    images: Url | None = None
+    embedded_registry: bool = False
     charts: Text | None = None
 
 

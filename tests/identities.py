@@ -33,7 +33,7 @@ TEN_YEARS = dt.timedelta(days=3650)
 
 def make_identity() -> Identity:
     """A fresh identity of literal values."""
-    authorities = {name: _authority(name) for name in AUTHORITIES}
+    authorities = {name: make_authority(name) for name in AUTHORITIES}
     return Identity(
         authorities=authorities,
         service_key=_key_pem(rsa.generate_private_key(65537, 2048)),
@@ -49,9 +49,12 @@ def client_certificate(authority: KeyPair, user: str, group: str) -> KeyPair:
     return _leaf(authority, x509.Name(subject), x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]))
 
 
-def server_certificate(authority: KeyPair, address: str) -> KeyPair:
-    """A serving certificate for an IP *address*."""
-    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
+def server_certificate(authority: KeyPair, name: str) -> KeyPair:
+    """A serving certificate for an IP address or a host name."""
+    try:
+        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(name))])
+    except ValueError:
+        names = x509.SubjectAlternativeName([x509.DNSName(name)])
     return _leaf(authority, x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")]), names)
 
 
@@ -76,7 +79,8 @@ def _leaf(authority: KeyPair, subject: x509.Name, extension: x509.ExtensionType)
     return KeyPair(certificate=_pem(builder.sign(signer, hashes.SHA256())), key=_key_pem(key))
 
 
-def _authority(name: str) -> KeyPair:
+def make_authority(name: str) -> KeyPair:
+    """A fresh self-signed authority."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"test {name}")])
     builder = (

@@ -8,6 +8,7 @@ from ib_constructs.k3s import K3sCluster, K3sClusterProps
 from ib_constructs.k3s_config import K3sSettings
 from ib_constructs.kubeconfig import Kubeconfig
 from ib_constructs.load_balancer import MetalLb, MetalLbProps
+from ib_constructs.root_authority import RootAuthority, RootAuthorityProps
 from ib_constructs.ssh import Server
 
 __all__ = [
@@ -28,5 +29,7 @@ __all__ = [
     "MetalLbProps",
     "Objects",
     "ObjectsProps",
+    "RootAuthority",
+    "RootAuthorityProps",
     "Server",
 ]

@@ -1,8 +1,8 @@
 """Provisioners that run our scripts on a server over SSH.
 
 cdktf's typed provisioners know neither `when` nor `on_failure`, so these are Terraform's JSON, given to
-a resource by `add_override`. All connection data is read from `self.input`: a destroy-time provisioner may refer
-to nothing else, and a rotated SSH key is then an update in place instead of a reinstallation.
+a resource by `add_override`. Where a server is is read from `self.input`, since a destroy-time provisioner may refer to
+nothing else; so a moved SSH port is an update in place and no reinstallation.
 """
 
 from __future__ import annotations
@@ -14,18 +14,21 @@ from typing import Any
 
 from cdktf import Fn
 
-CONNECTION: Mapping[str, Any] = {
-    "type": "ssh",
-    "user": "root",
-    "host": "${self.input.host}",
-    "port": "${self.input.port}",
-    "private_key": "${self.input.private_key}",
-    "host_key": "${self.input.host_key}",
-    "agent": False,
-    "timeout": "30s",
-    # Terraform's default is /tmp, which may be noexec, with mode 0777.
-    "script_path": "/root/.terraform-%RAND%.sh",
-}
+
+def connection(private_key: str, at: str = "self.input") -> dict[str, Any]:
+    """The way to the server whose `connection_input` stands at *at*."""
+    return {
+        "type": "ssh",
+        "user": "root",
+        "host": f"${{{at}.host}}",
+        "port": f"${{{at}.port}}",
+        "private_key": private_key,
+        "host_key": f"${{{at}.host_key}}",
+        "agent": False,
+        "timeout": "30s",
+        # Terraform's default is /tmp, which may be noexec, with mode 0777.
+        "script_path": "/root/.terraform-%RAND%.sh",
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,15 +42,9 @@ class Server:
     ssh_port: int
     ssh_host_key: str
 
-    def connection_input(self, private_key: str) -> dict[str, Any]:
-        """The `input` that CONNECTION reads."""
-        return {
-            "name": self.name,
-            "host": self.ssh_host,
-            "port": self.ssh_port,
-            "host_key": self.ssh_host_key,
-            "private_key": private_key,
-        }
+    def connection_input(self) -> dict[str, Any]:
+        """What `connection` reads."""
+        return {"name": self.name, "host": self.ssh_host, "port": self.ssh_port, "host_key": self.ssh_host_key}
 
 
 Provisioner = dict[str, dict[str, Any]]
@@ -64,17 +61,26 @@ def check_reachable(scripts: str) -> Provisioner:
     return {"local-exec": {"command": f"sh {scripts}/reach.sh", "environment": environment}}
 
 
-def run_script(
-    scripts: str, script: str, environment: Mapping[str, str], files: Mapping[str, str] | None = None, *, leaving: bool = False
+def run_script(  # noqa: PLR0913 - what is run, with what, where and when
+    scripts: str,
+    script: str,
+    environment: Mapping[str, str],
+    *,
+    private_key: str,
+    files: Mapping[str, str] | None = None,
+    at: str = "self.input",
+    leaving: bool = False,
 ) -> list[Provisioner]:
     """Upload the scripts (and *files*) to a 0700 directory in memory and run one of them; it removes the directory.
 
     *files* may hold secrets, *environment* may not: it is part of the command, so that the output stays visible.
     A timer removes the directory when the run is killed before the script can.
+    *at*: where the `connection_input` of the server to run on stands.
     With *leaving* this happens when the resource is destroyed, and a server that is gone does not stop the plan.
     """
-    stage = f"/run/inference-platform/{script}"
-    unit = f"inference-platform-clear-{script}"
+    subject = f"{script}-${{self.input.name}}"  # one server may work for several at a time
+    stage = f"/run/inference-platform/{subject}"
+    unit = f"inference-platform-clear-{subject}"
     prepare = [
         f"rm -rf {stage} && install -d -m 0700 {stage}",
         f"systemctl stop {unit}.timer 2>/dev/null || true",
@@ -89,9 +95,10 @@ def run_script(
         bundle = "".join(f"{name} {Fn.base64encode(content)}\n" for name, content in files.items())
         steps.append({"file": {"content": bundle, "destination": f"{stage}/files.bundle"}})
     steps.append({"remote-exec": {"inline": [f"{variables} sh {stage}/{script}.sh"]}})
-    if leaving:
-        for step in steps:
-            for settings in step.values():
+    for step in steps:
+        for settings in step.values():
+            settings.update(connection=connection(private_key, at))
+            if leaving:
                 settings.update(when="destroy", on_failure="continue")
     return steps
 

@@ -54,7 +54,7 @@ def root(cluster: Cluster) -> Cluster:
     masters = client_certificate(cluster.identity.authorities["client-ca"], "k3s", "system:masters")
     refused, _ = cluster.request(cluster.identity.admin, "GET", "/api/v1/namespaces")
     assert refused == 403, "the administrators' certificate alone must give no right"
-    binding = yaml.safe_load(manifests(K3sSettings(api_vip=None, api_names=[]))["ib-admins.yaml"])
+    binding = yaml.safe_load(manifests(K3sSettings(api_vip=None, api_names=[], issuer="https://dex.example.com"))["ib-admins.yaml"])
     assert cluster.request(masters, "POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", binding)[0] == 201
     return cluster
 

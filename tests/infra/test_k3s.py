@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import yaml
-from cdktf import DataResource, TerraformStack
+from cdktf import DataResource, TerraformStack, TerraformVariable
 
 from ib_constructs import K3sCluster, K3sClusterProps, K3sSettings, Server
-from ib_constructs.k3s_config import agent_config, manifests, server_config
+from ib_constructs.k3s import SCRIPTS
+from ib_constructs.k3s_config import files, manifests
 from tests.identities import make_identity, secret_values
 from tests.infra.synthesis import Document, only, resources, synthesise
 
 IDENTITY = make_identity()
 VIP = "192.168.1.252"
-SETTINGS = K3sSettings(api_vip=VIP, api_names=[VIP, "203.0.113.10", "k3s.example.com"])
+ISSUER = "https://dex.example.com"
+SETTINGS = K3sSettings(api_vip=VIP, api_names=[VIP, "203.0.113.10", "k3s.example.com"], issuer=ISSUER)
+ALONE = K3sSettings(api_vip=None, api_names=[], issuer=ISSUER)
 
 
 def machine(name: str, role: str = "server", host_key: str = "key") -> Server:
@@ -26,13 +30,21 @@ def machine(name: str, role: str = "server", host_key: str = "key") -> Server:
     )
 
 
-def cluster(*servers: Server, settings: K3sSettings = SETTINGS, **changes: Any) -> Document:
-    props = K3sClusterProps(servers=servers, identity=IDENTITY, settings=settings, ssh_private_key="${var.key}", **changes)
+def props(*servers: Server, settings: K3sSettings = SETTINGS, **changes: Any) -> K3sClusterProps:
+    place: dict[str, Any] = {"ingress_ip": "192.168.1.240", "issuer_host": "dex.example.com"}
+    return K3sClusterProps(servers=servers, identity=IDENTITY, settings=settings, ssh_private_key="${var.key}", **place, **changes)
 
+
+def cluster(*servers: Server, settings: K3sSettings = SETTINGS, **changes: Any) -> Document:
     def build(stack: TerraformStack) -> None:
-        K3sCluster(stack, "k3s", props)
+        K3sCluster(stack, "k3s", props(*servers, settings=settings, **changes))
 
     return synthesise(build)
+
+
+def config(role: str = "server", settings: K3sSettings = SETTINGS) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(files("s1", "192.168.1.11", role, "label", settings)["etc/config.yaml"])
+    return found
 
 
 def commands(resource: dict[str, Any]) -> list[str]:
@@ -48,33 +60,86 @@ def test_servers_follow_one_after_another_then_agents_together() -> None:
     document = cluster(machine("s1"), machine("s2"), machine("s3"), machine("g4", "agent"), machine("g5", "agent"))
     data = document["resource"]["terraform_data"]
     address = {name.removeprefix("k3s_").rsplit("_", 1)[0]: f"terraform_data.{name}" for name in data}
+    control_plane = ["prepare-s1", "prepare-s2", "prepare-s3"]
     for name, before in {
-        "install-s1": "membership",
-        "install-s2": "configure-s1",
-        "install-s3": "configure-s2",
-        "install-g4": "configure-s3",
-        "install-g5": "configure-s3",
+        "install-s1": control_plane,
+        "install-s2": [*control_plane, "configure-s1"],
+        "install-s3": [*control_plane, "configure-s2"],
+        "install-g4": ["prepare-g4", "configure-s3"],
+        "install-g5": ["prepare-g5", "configure-s3"],
+        "prepare-g5": ["retire-s1", "retire-s2", "retire-s3", "retire-g4", "retire-g5"],
+        "retire-g5": ["membership"],
     }.items():
-        assert only(document, "terraform_data", f"k3s_{name}")["depends_on"] == [address[before]]
-        configure = only(document, "terraform_data", f"k3s_{name.replace('install', 'configure')}")
-        assert configure["triggers_replace"]["installation"] == f"${{{address[name]}.id}}"
+        assert only(document, "terraform_data", f"k3s_{name}")["depends_on"] == [address[each] for each in before]
+    for name in ("s1", "s2", "g4"):
+        configure = only(document, "terraform_data", f"k3s_configure-{name}")
+        assert configure["triggers_replace"]["installation"] == f"${{{address[f'install-{name}']}.id}}"
 
 
-def test_all_servers_pass_the_preflight_in_one_resource_that_uninstalls_those_that_leave() -> None:
+def leaving(resource: dict[str, Any]) -> list[dict[str, Any]]:
+    """The provisioners that run at the end."""
+    return [settings for item in resource["provisioner"] for settings in item.values() if settings.get("when") == "destroy"]
+
+
+def test_a_server_that_leaves_is_let_go_by_two_others_and_then_uninstalled() -> None:
+    document = cluster(machine("s1"), machine("s2"), machine("s3"), machine("g4", "agent"))
+    membership = only(document, "terraform_data", "k3s_membership")
+    helpers = {name: [helper["name"] for helper in data["helpers"]] for name, data in membership["for_each"].items()}
+    assert helpers == {"s1": ["s2", "s3"], "s2": ["s1", "s3"], "s3": ["s1", "s2"], "g4": ["s1", "s2"]}
+    steps = leaving(membership)
+    assert all(step["on_failure"] == "continue" for step in steps), "a machine that is gone does not stop the plan"
+    scripts = [step["inline"][-1].rpartition("/")[2] for step in steps if "inline" in step and ".sh" in step["inline"][-1]]
+    assert scripts == ["retire.sh", "retire.sh", "leave.sh"]
+
+
+def test_a_location_of_one_server_has_nobody_to_let_it_go() -> None:
+    assert "retire" not in json.dumps(only(cluster(machine("s1")), "terraform_data", "k3s_membership"))
+
+
+def test_the_key_that_the_end_needs_stands_in_the_state_sealed() -> None:
     membership = only(cluster(machine("s1"), machine("g2", "agent")), "terraform_data", "k3s_membership")
-    assert sorted(membership["for_each"]) == ["g2", "s1"]
     assert "private_key" not in membership["for_each"]["s1"]
-    assert membership["input"]["private_key"] == "${var.key}"
-    at_destroy = [settings for item in membership["provisioner"] for settings in item.values() if settings.get("when") == "destroy"]
-    assert at_destroy[-1]["inline"][-1].endswith("/leave.sh")
-    assert all(settings["on_failure"] == "continue" for settings in at_destroy)
+    assert membership["input"]["private_key"].startswith("${local.k3s_sealed-key_")
+    assert membership["triggers_replace"].startswith("${local.k3s_seal-key_"), "it must stay the same for as long as the cluster"
+    for step in leaving(membership):
+        key = step["connection"]["private_key"]
+        assert "self.input.private_key.text" in key
+        assert "local." not in key
 
 
-def test_connection_data_is_read_from_the_input_so_that_a_rotated_key_installs_nothing_anew() -> None:
+def test_a_rotated_ssh_key_is_no_reason_to_touch_k3s() -> None:
     for resource in resources(cluster(machine("s1")), "terraform_data"):
-        assert resource["connection"]["private_key"] == "${self.input.private_key}"
-        assert resource["connection"]["host_key"] == "${self.input.host_key}"
-        assert "var.key" not in str(resource.get("triggers_replace"))
+        assert "ssh-private-key" not in str(resource.get("triggers_replace"))
+        assert all(
+            "host_key" in step["connection"] for item in resource["provisioner"] for kind, step in item.items() if kind != "local-exec"
+        )
+
+
+def test_what_had_the_name_before_is_retired_through_another_server() -> None:
+    document = cluster(machine("s1"), machine("s2"), machine("s3"), machine("g4", "agent"))
+    helpers = {name: only(document, "terraform_data", f"k3s_retire-{name}")["input"]["helper"]["name"] for name in ("s1", "s2", "g4")}
+    assert helpers == {"s1": "s2", "s2": "s1", "g4": "s1"}
+    alone = cluster(machine("s1"), machine("g4", "agent"))
+    assert [name for name in alone["resource"]["terraform_data"] if "retire" in name] == [
+        next(name for name in alone["resource"]["terraform_data"] if "retire-g4" in name)
+    ]
+
+
+def test_another_machine_or_role_is_another_installation() -> None:
+    def label(*arguments: str) -> str:
+        document = cluster(machine("s1"), machine("s2"), machine("s3"), machine("g9", *arguments))
+        return next(line for line in commands(only(document, "terraform_data", "k3s_retire-g9")) if line.endswith("retire.sh"))
+
+    assert len({label("agent"), label("agent", "new key"), label("server")}) == 3
+    assert label("agent") == label("agent")
+
+
+def test_preparation_opens_etcds_ports_to_the_servers_that_run_it() -> None:
+    document = cluster(machine("s1"), machine("s2"), machine("s3"), machine("g4", "agent"), shared_storage=True)
+    triggers = only(document, "terraform_data", "k3s_prepare-g4")["triggers_replace"]
+    assert triggers["CONTROL_PLANE"] == "192.168.1.11 192.168.1.12 192.168.1.13"
+    assert triggers["HOSTS"] == "192.168.1.240 dex.example.com"
+    assert triggers["SHARED_STORAGE"] == "yes"
 
 
 def test_a_machine_installed_anew_shows_by_its_host_key_and_is_installed_again() -> None:
@@ -94,10 +159,8 @@ def test_secrets_are_content_of_an_uploaded_file_and_nothing_else() -> None:
 
 def test_agents_do_not_hold_up_the_cluster() -> None:
     def build(stack: TerraformStack) -> None:
-        props = K3sClusterProps(
-            servers=[machine("s1"), machine("g2", "agent")], identity=IDENTITY, settings=SETTINGS, ssh_private_key="key"
-        )
-        DataResource(stack, "after", depends_on=[K3sCluster(stack, "k3s", props).ready])
+        made = K3sCluster(stack, "k3s", props(machine("s1"), machine("g2", "agent")))
+        DataResource(stack, "after", depends_on=[made.ready])
 
     (before,) = only(synthesise(build), "terraform_data", "after")["depends_on"]
     assert before.startswith("terraform_data.k3s_configure-s1_")
@@ -111,7 +174,7 @@ def test_a_protected_location_keeps_k3s_on_its_servers(*, protect: bool) -> None
 
 def test_a_moved_vip_is_told_to_those_that_join_through_it_and_not_to_the_founder() -> None:
     def triggers(vip: str, name: str) -> dict[str, Any]:
-        settings = K3sSettings(api_vip=vip, api_names=[])
+        settings = K3sSettings(api_vip=vip, api_names=[], issuer=ISSUER)
         document = cluster(machine("s1"), machine("g2", "agent"), settings=settings)
         found: dict[str, Any] = only(document, "terraform_data", f"k3s_install-{name}")["triggers_replace"]
         return found
@@ -125,10 +188,7 @@ def test_an_unpinned_binary_is_warned_about_and_a_pinned_one_is_not() -> None:
         found: list[str] = []
 
         def build(stack: TerraformStack) -> None:
-            props = K3sClusterProps(
-                servers=[machine("s1")], identity=IDENTITY, settings=SETTINGS, ssh_private_key="key", binary_sha256=sha256
-            )
-            made = K3sCluster(stack, "k3s", props)
+            made = K3sCluster(stack, "k3s", props(machine("s1"), binary_sha256=sha256))
             found.extend(str(entry.data) for entry in made.node.metadata if "warn" in entry.type)
 
         synthesise(build)
@@ -141,10 +201,12 @@ def test_an_unpinned_binary_is_warned_about_and_a_pinned_one_is_not() -> None:
 def test_scripts_run_by_sh_from_memory_in_a_directory_of_roots_that_a_timer_clears() -> None:
     install = only(cluster(machine("s1")), "terraform_data", "k3s_install-s1")
     text = "\n".join(commands(install))
-    assert "install -d -m 0700 /run/inference-platform/install" in text
-    assert "systemd-run --quiet --collect --unit=inference-platform-clear-install --on-active=20min" in text
-    assert text.endswith("sh /run/inference-platform/install/install.sh")
-    assert install["connection"]["script_path"].startswith("/root/"), "the default place may be noexec, and is everyone's"
+    stage = "/run/inference-platform/install-${self.input.name}"
+    assert f"install -d -m 0700 {stage}" in text
+    assert "systemd-run --quiet --collect --unit=inference-platform-clear-install-${self.input.name} --on-active=20min" in text
+    assert text.endswith(f"sh {stage}/install.sh")
+    places = {step["connection"]["script_path"] for item in install["provisioner"] for kind, step in item.items() if kind != "local-exec"}
+    assert places == {"/root/.terraform-%RAND%.sh"}, "the default place may be noexec, and is everyone's"
 
 
 def test_the_first_server_founds_and_the_others_join_through_the_vip() -> None:
@@ -157,10 +219,9 @@ def test_the_first_server_founds_and_the_others_join_through_the_vip() -> None:
 
 
 def test_without_a_vip_agents_join_through_the_only_server() -> None:
-    alone = K3sSettings(api_vip=None, api_names=[])
-    document = cluster(machine("s1"), machine("g2", "agent"), settings=alone)
+    document = cluster(machine("s1"), machine("g2", "agent"), settings=ALONE)
     assert "JOIN_ADDRESS=192.168.1.11" in commands(only(document, "terraform_data", "k3s_install-g2"))[-1]
-    assert "ib-kube-vip.yaml" not in manifests(alone)
+    assert "ib-kube-vip.yaml" not in manifests(ALONE)
 
 
 def test_a_mirror_replaces_the_releases_and_brings_its_checksum() -> None:
@@ -171,25 +232,107 @@ def test_a_mirror_replaces_the_releases_and_brings_its_checksum() -> None:
 
 
 def test_a_servers_configuration_encrypts_secrets_and_answers_to_every_name() -> None:
-    config = yaml.safe_load(server_config("s1", "192.168.1.11", SETTINGS))
-    assert config["secrets-encryption"] is True
-    assert config["tls-san"] == ["192.168.1.11", VIP, "203.0.113.10", "k3s.example.com"]
-    assert config["disable"] == ["servicelb", "traefik"]
-    assert config["write-kubeconfig-mode"] == "0600"
-    assert "token" not in config, "a token stands in a file of its own"
+    found = config()
+    assert found["secrets-encryption"] is True
+    assert found["tls-san"] == ["192.168.1.11", VIP, "203.0.113.10", "k3s.example.com"]
+    assert found["disable"] == ["servicelb", "traefik"]
+    assert found["write-kubeconfig-mode"] == "0600"
+    assert "token" not in found, "a token stands in a file of its own"
+
+
+def test_nobody_is_anonymous_and_people_come_by_the_issuer_with_a_prefix() -> None:
+    found = yaml.safe_load(files("s1", "192.168.1.11", "server", "label", SETTINGS)["etc/authentication.yaml"])
+    assert found["anonymous"] == {"enabled": False}, "K3s drops its own setting as soon as there is this file"
+    (issuer,) = found["jwt"]
+    assert issuer["issuer"] == {"url": ISSUER, "audiences": ["k3s"]}
+    assert {claim["prefix"] for claim in issuer["claimMappings"].values()} == {"oidc:"}
+
+
+def test_operators_are_bound_by_their_address_and_nobody_else_is() -> None:
+    binding = yaml.safe_load(manifests(replace(SETTINGS, operators=["ana@example.com"]))["ib-operators.yaml"])
+    assert [subject["name"] for subject in binding["subjects"]] == ["oidc:ana@example.com"]
+    assert "ib-operators.yaml" not in manifests(SETTINGS)
+
+
+def test_the_issuers_certificate_may_be_a_reference_that_only_terraform_knows() -> None:
+    def build(stack: TerraformStack) -> None:
+        root = TerraformVariable(stack, "root").string_value
+        K3sCluster(stack, "k3s", props(machine("s1"), settings=replace(SETTINGS, issuer_ca=root)))
+
+    configure = only(synthesise(build), "terraform_data", "k3s_configure-s1")
+    content = next(step["file"]["content"] for step in configure["provisioner"] if "content" in step.get("file", {}))
+    assert "jsonencode(var.root)" in content
+    assert configure["triggers_replace"]["issuer_ca"] == "${sha256(var.root)}"
+    plain = only(cluster(machine("s1")), "terraform_data", "k3s_configure-s1")
+    assert configure["triggers_replace"]["files"] == plain["triggers_replace"]["files"], "no text that stands for a value is hashed"
+
+
+def test_files_that_the_configuration_names_are_there() -> None:
+    found = files("s1", "192.168.1.11", "server", "label", SETTINGS)
+    for argument in config()["kube-apiserver-arg"]:
+        _, _, path = argument.partition("=/etc/rancher/k3s/")
+        assert not path or f"etc/{path}" in found
+    rate = next(plugin for plugin in yaml.safe_load(found["etc/admission.yaml"])["plugins"] if plugin["name"] == "EventRateLimit")
+    assert rate["path"] == "/etc/rancher/k3s/event-rate-limit.yaml"
+
+
+def test_the_audit_log_never_holds_a_secrets_content() -> None:
+    rules = yaml.safe_load(files("s1", "192.168.1.11", "server", "label", SETTINGS)["etc/audit-policy.yaml"])["rules"]
+    first = next(rule for rule in rules if any("secrets" in group.get("resources", []) for group in rule.get("resources", [])))
+    assert first["level"] == "Metadata"
+    assert not any(rule["level"] in ("Request", "RequestResponse") for rule in rules[: rules.index(first)])
+    assert not any(rule["level"] == "RequestResponse" for rule in rules), "an answer to a read is none of the log's business"
+
+
+def test_kernel_settings_that_the_kubelet_insists_on_are_those_that_servers_are_prepared_with() -> None:
+    assert config()["protect-kernel-defaults"] is True
+    assert config("agent")["protect-kernel-defaults"] is True
+    prepared = (SCRIPTS / "kernel.sh").read_text()
+    for line in ("vm.panic_on_oom = 0", "vm.overcommit_memory = 1", "kernel.panic = 10", "kernel.panic_on_oops = 1"):
+        assert line in prepared
 
 
 def test_packaged_storage_is_off_where_longhorn_is_on() -> None:
-    settings = K3sSettings(api_vip=None, api_names=[], packaged_storage=False)
-    assert "local-storage" in yaml.safe_load(server_config("s1", "192.168.1.11", settings))["disable"]
+    assert "local-storage" in config(settings=replace(SETTINGS, packaged_storage=False))["disable"]
 
 
-def test_an_agent_knows_only_its_own_token() -> None:
-    assert yaml.safe_load(agent_config("g1", "192.168.1.21")) == {
-        "node-name": "g1",
-        "node-ip": "192.168.1.21",
-        "token-file": "/etc/rancher/k3s/agent-token",
+def test_snapshots_go_to_the_bucket_by_a_secret_and_no_key_stands_beside_it() -> None:
+    found = config(settings=replace(SETTINGS, snapshots_to_s3=True))
+    assert {key: value for key, value in found.items() if "s3" in key} == {
+        "etcd-s3": True,
+        "etcd-s3-config-secret": "k3s-etcd-snapshot-s3-config",
     }
+    assert found["etcd-snapshot-schedule-cron"] == "0 */6 * * *"
+    assert not [key for key in config() if "s3" in key]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"image_mirror": "https://mirror"}, {"mirrors": {"*": {"endpoint": ["https://mirror"]}}}),
+        ({"embedded_registry": True}, {"mirrors": {"*": {}}}),
+        ({"image_mirror": "https://mirror", "embedded_registry": True}, {"mirrors": {"*": {"endpoint": ["https://mirror"]}}}),
+    ],
+)
+def test_images_come_from_a_mirror_or_the_other_servers_on_every_server(changes: dict[str, Any], expected: dict[str, Any]) -> None:
+    settings = replace(SETTINGS, **changes)
+    for role in ("server", "agent"):
+        assert yaml.safe_load(files("s1", "192.168.1.11", role, "label", settings)["etc/registries.yaml"]) == expected
+    assert config(settings=settings).get("embedded-registry", False) is bool(changes.get("embedded_registry"))
+    assert "embedded-registry" not in config("agent", settings), "a key that agents do not know"
+
+
+def test_without_a_mirror_there_is_no_file_of_registries() -> None:
+    assert "etc/registries.yaml" not in files("s1", "192.168.1.11", "agent", "label", SETTINGS)
+
+
+def test_an_agent_knows_only_its_own_token_and_no_file_of_the_control_plane() -> None:
+    found = files("g1", "192.168.1.21", "agent", "label", SETTINGS)
+    assert list(found) == ["etc/config.yaml"]
+    keys = yaml.safe_load(found["etc/config.yaml"])
+    assert keys["token-file"] == "/etc/rancher/k3s/agent-token"
+    assert keys["node-label"] == ["inferencebros.com/installation=label"]
+    assert sorted(keys) == ["kubelet-arg", "node-ip", "node-label", "node-name", "protect-kernel-defaults", "token-file"]
 
 
 def test_kube_vip_speaks_to_its_own_servers_api_only() -> None:

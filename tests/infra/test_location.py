@@ -50,7 +50,7 @@ def test_nothing_waits_for_nothing(name: str) -> None:
 def test_secrets_are_variables_without_a_value_and_outputs_that_carry_them_are_sensitive(name: str) -> None:
     variables, outputs = document(name)["variable"], document(name)["output"]
     secrets = variables.keys() - {"location"}
-    assert secrets == {"ssh_private_key", "cloudflare_api_token"}
+    assert secrets == {"ssh_private_key", "cloudflare_api_token", "s3_access_key", "s3_secret_key"}
     assert all(variables[key]["sensitive"] is True and variables[key]["default"] is None for key in secrets)
     assert {key for key, output in outputs.items() if output.get("sensitive")} == {"k3s_kubeconfig_for_users", "k3s_kubeconfig_for_admins"}
     assert "PRIVATE KEY" not in json.dumps(document(name))
@@ -61,7 +61,23 @@ def test_a_secret_that_a_location_needs_is_asked_for_by_name() -> None:
         return {key for key, variable in document(name)["variable"].items() if "is missing" in str(variable.get("validation"))}
 
     assert asked_for("local") == {"ssh_private_key"}, "without [dns] no Cloudflare token"
-    assert asked_for("stalpeni") == {"ssh_private_key", "cloudflare_api_token"}
+    assert asked_for("stalpeni") == {"ssh_private_key", "cloudflare_api_token", "s3_access_key", "s3_secret_key"}
+
+
+def test_snapshots_reach_the_bucket_by_a_secret_that_exists_once_the_cluster_does() -> None:
+    secret = only(document("stalpeni"), "kubernetes_secret_v1", "snapshots-s3")
+    assert secret["metadata"] == {"name": "k3s-etcd-snapshot-s3-config", "namespace": "kube-system"}
+    assert secret["data"]["etcd-s3-secret-key"] == "${var.s3_secret_key}"
+    assert "://" not in secret["data"]["etcd-s3-endpoint"], "K3s wants a host name"
+    assert secret["depends_on"][0].startswith("terraform_data.k3s_configure-")
+    assert "kubernetes_secret_v1" not in document("local")["resource"]
+
+
+def test_a_location_with_a_root_of_its_own_puts_it_out_and_the_api_trusts_it() -> None:
+    assert "tls_self_signed_cert.root_certificate" in document("local")["output"]["root_ca"]["value"]
+    configure = only(document("local"), "terraform_data", "k3s_configure-s1")
+    assert "tls_self_signed_cert.root_certificate" in configure["triggers_replace"]["issuer_ca"]
+    assert "root_ca" not in document("stalpeni")["output"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -36,7 +36,10 @@ def test_a_minted_identity_serves_and_admits_its_administrators_and_never_change
     assert len({pair.key for pair in identity.authorities.values()}) == len(AUTHORITIES)
 
     with start_cluster(tmp_path, engines, identity) as cluster:
-        path, binding = "/api/v1/namespaces", yaml.safe_load(manifests(K3sSettings(api_vip=None, api_names=[]))["ib-admins.yaml"])
+        path, binding = (
+            "/api/v1/namespaces",
+            yaml.safe_load(manifests(K3sSettings(api_vip=None, api_names=[], issuer="https://dex.example.com"))["ib-admins.yaml"]),
+        )
         assert cluster.request(identity.admin, "GET", path)[0] == 403
         masters = client_certificate(identity.authorities["client-ca"], "k3s", "system:masters")
         cluster.request(masters, "POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", binding)

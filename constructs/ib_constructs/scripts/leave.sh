@@ -1,9 +1,13 @@
 #!/bin/sh
-# Takes K3s off a server that leaves the location, with all of its data. Never depends on the API.
+# Takes K3s off a server that leaves the location, with all of its data, and what prepare.sh did. Never depends on the API.
 # Needs SERVER_NAME, API_VIP (may be empty).
 set -eu
 STAGE=$(dirname "$0")
 . "$STAGE/lib.sh"
+. "$STAGE/packages.sh"
+. "$STAGE/kernel.sh"
+. "$STAGE/firewall.sh"
+. "$STAGE/hosts.sh"
 clear_stage_on_exit
 
 # Pods outlive the unit (KillMode=process).
@@ -41,7 +45,13 @@ for place in /run/k3s /var/lib/kubelet "$K3S_DATA" /run/netns/cni-; do
   unmount_below "$place"
 done
 remove_links
-rm -rf "$K3S_UNIT" "$K3S_BIN" "$K3S_BIN.new" "$K3S_CONFIG" "$K3S_DATA" /run/k3s /var/lib/kubelet /var/lib/cni
+remove_hosts
+remove_firewall
+remove_kernel
+remove_packages
+rm -rf "$PREPARED"
+rm -rf "$K3S_UNIT" "$K3S_BIN" "$K3S_BIN.new" "$K3S_CONFIG" "$K3S_DATA" /run/k3s /var/lib/kubelet /var/lib/cni \
+  /etc/rancher/node /run/inference-platform/retire.lock
 rmdir /etc/rancher /var/lib/rancher 2>/dev/null || true # another's files may be in there
 systemctl daemon-reload
 say "K3s and its data are gone"

@@ -5,7 +5,12 @@ K3S_BIN=/usr/local/bin/k3s
 K3S_UNIT=/etc/systemd/system/k3s.service
 K3S_CONFIG=/etc/rancher/k3s
 K3S_DATA=/var/lib/rancher/k3s
+K3S_START=$K3S_CONFIG/config.yaml.d/10-start.yaml
 FINGERPRINT_FILE=$K3S_CONFIG/location-identity
+# Configuration that only servers in role server have.
+CONTROL_PLANE_FILES="admission.yaml audit-policy.yaml authentication.yaml event-rate-limit.yaml"
+# What prepare.sh keeps for itself.
+PREPARED=/etc/inference-platform
 
 say() {
   printf '%s: %s\n' "$SERVER_NAME" "$*"
@@ -32,6 +37,23 @@ unpack_bundle() {
   done < "$STAGE/files.bundle"
 }
 
+# Write standard input to $1 (mode $2) whole or not at all; says by its status whether that changed anything.
+write_file() {
+  mkdir -p "$(dirname "$1")"
+  cat > "$1.new"
+  chmod "$2" "$1.new"
+  if cmp -s "$1.new" "$1"; then
+    rm "$1.new"
+    return 1
+  fi
+  mv "$1.new" "$1"
+}
+
+# Is this server a member of the cluster's etcd? K3s makes the folder db/etcd before etcd ever ran.
+is_member() {
+  [ -d "$K3S_DATA/server/db/etcd/member/wal" ] && [ ! -f "$K3S_DATA/server/db/etcd/tombstone" ]
+}
+
 # Why the K3s data on this server is not this location's, or nothing.
 foreign_data() {
   [ -n "$(ls -A "$K3S_DATA" 2>/dev/null)" ] || return 0
@@ -52,6 +74,12 @@ wait_for() {
     fi
     sleep 1
   done
+}
+
+# start_k3s <start|restart> <seconds>: the unit is of type notify, so systemctl returns when K3s says that it is ready, or
+# has exited. A joiner exits while etcd settles ("unhealthy cluster"), and systemd starts it again: so long may that take.
+start_k3s() {
+  timeout 300 systemctl "$1" k3s || wait_for "K3s starts" "$2" systemctl is-active --quiet k3s
 }
 
 show_journal() {

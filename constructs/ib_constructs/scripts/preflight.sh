@@ -1,40 +1,181 @@
 #!/bin/sh
-# Checks a server before anything on it is changed, and reports every problem at once.
-# Needs SERVER_NAME, FINGERPRINT (this location's identity), NOW (RFC 3339, the clock of the machine Terraform runs on).
+# Checks a server before anything on it is changed, and reports every problem at once, each with its remedy.
+# Needs SERVER_NAME, ROLE, FINGERPRINT (this location's identity), CA_SHA256 (its server CA), NOW (RFC 3339, the clock of
+# the machine that deploys), PEERS (addresses of the other servers), API_VIP (may be empty), INGRESS_IP, SHARED_STORAGE.
+# With REPORT=yes every check is a line "<check>|ok, warning or problem|<found>|<remedy>", and the exit code is 0.
+# Without the state, FINGERPRINT and CA_SHA256 are empty.
 set -eu
 STAGE=$(dirname "$0")
 . "$STAGE/lib.sh"
 clear_stage_on_exit
 
 problems=0
-problem() {
-  problems=$((problems + 1))
-  say "preflight: $*" >&2
+
+# result <check> <ok|warning|problem> <found> [<remedy>]
+result() {
+  [ "$2" != problem ] || problems=$((problems + 1))
+  if [ "${REPORT:-}" = yes ]; then
+    printf '%s|%s|%s|%s\n' "$1" "$2" "$3" "${4:-}"
+  elif [ "$2" != ok ]; then
+    [ "$2" = problem ] && word= || word="$2: "
+    say "preflight: $word$3. ${4:-}" >&2
+  fi
+}
+
+# at_least <check> <value> <least> <unit> <remedy>
+at_least() {
+  [ "$2" -ge "$3" ] && state=ok || state=problem
+  result "$1" "$state" "$2 $4 (K3s needs $3 in role $ROLE)" "$5"
 }
 
 check_system() {
-  [ "$(uname -m)" = x86_64 ] || problem "the processor is $(uname -m); the pinned K3s binary is for x86_64."
-  command -v curl >/dev/null || problem "curl is missing. Install it: apt-get install -y curl"
+  user=$(id -un)
+  [ "$user" = root ] && state=ok || state=problem
+  result root "$state" "logged in as $user" "Let Terraform log in as root: put its public key into /root/.ssh/authorized_keys."
+  machine=$(uname -m)
+  [ "$machine" = x86_64 ] && state=ok || state=problem
+  result processor "$state" "the processor is $machine" "The pinned K3s binary is for x86_64."
+  system=$(. /etc/os-release && echo "$ID $VERSION_ID")
+  case $system in
+    "debian 13") state=ok ;;
+    "debian 12") state=warning ;;
+    *) state=problem ;;
+  esac
+  result system "$state" "the system is $system" "Install Debian 13."
+  command -v curl >/dev/null && state=ok || state=problem
+  [ "$state" = ok ] && found="curl is there" || found="curl is missing"
+  result curl "$state" "$found" "Install it: apt-get install -y curl"
+}
+
+# Minima of docs.k3s.io/installation/requirements; a machine of 2 GB shows a little less.
+check_size() {
+  cores=1 memory=480
+  [ "$ROLE" != server ] || { cores=2 && memory=1900; }
+  at_least cores "$(nproc)" "$cores" cores "Use a larger machine, or role = \"agent\"."
+  at_least memory "$(awk '/^MemTotal/ { print int($2 / 1024) }' /proc/meminfo)" "$memory" MiB "Use a larger machine, or role = \"agent\"."
+  at_least disk "$(df -Pm /var/lib | awk 'NR == 2 { print $4 }')" 5120 "MiB free below /var/lib" "Make room, or mount a larger disk at $K3S_DATA."
+}
+
+# etcd writes each change to disk before it answers; its documentation asks for less than 10 ms.
+check_disk_latency() {
+  [ "$ROLE" = server ] || return 0
+  probe=/var/lib/.preflight-latency
+  begin=$(date +%s%3N)
+  dd if=/dev/zero of="$probe" bs=4k count=100 oflag=dsync 2>/dev/null
+  milliseconds=$((($(date +%s%3N) - begin) / 100))
+  rm -f "$probe"
+  state=ok
+  [ "$milliseconds" -lt 10 ] || state=warning
+  [ "$milliseconds" -lt 100 ] || state=problem
+  result "disk latency" "$state" "a synchronous write takes $milliseconds ms (etcd wants less than 10)" "Put /var/lib on an SSD of its own."
 }
 
 # K3s's certificates are valid from the moment Terraform minted them: a clock behind that refuses all of them.
 # Ahead, there is the time that the connection took.
 check_clock() {
-  theirs=$(date -u -d "$NOW" +%s)
-  ours=$(date +%s)
-  off=$((ours - theirs))
-  [ "$off" -ge -5 ] && [ "$off" -le 120 ] && return
-  problem "the clock is $off s off the clock of the machine that deploys (here $(date -u -d "@$ours" +%FT%TZ), there $NOW)." \
+  off=$(($(date +%s) - $(date -u -d "$NOW" +%s)))
+  [ "$off" -ge -5 ] && [ "$off" -le 120 ] && state=ok || state=problem
+  result clock "$state" "the clock is $off s off the clock of the machine that deploys (here $(date -u +%FT%TZ), there $NOW)" \
     "Set it: apt-get install -y chrony && chronyc makestep (or correct the other machine's)."
 }
 
+check_kernel() {
+  for module in overlay br_netfilter vxlan nf_conntrack $([ "$SHARED_STORAGE" != yes ] || echo iscsi_tcp); do
+    { [ -d "/sys/module/$module" ] || modprobe --dry-run --quiet "$module"; } && state=ok || state=problem
+    result "module $module" "$state" "the kernel module $module is $([ $state = ok ] || echo "not ")there" \
+      "Install this Debian's own kernel (apt-get install linux-image-amd64) and reboot."
+  done
+  case ,$(findmnt -no OPTIONS -T /tmp), in *,noexec,*) state=problem ;; *) state=ok ;; esac
+  result /tmp "$state" "programs may $([ $state = ok ] || echo "not ")be run from /tmp" "Mount it without noexec: mount -o remount,exec /tmp, and in /etc/fstab."
+}
+
+check_identity() {
+  hostname=$(uname -n)
+  [ "$hostname" = "$SERVER_NAME" ] && state=ok || state=problem
+  result hostname "$state" "the machine calls itself $hostname" "Give it its name in the location file: hostnamectl set-hostname $SERVER_NAME"
+  id=$(cat /etc/machine-id 2>/dev/null) || id=
+  case $id in *[!0-9a-f]* | "") state=problem ;; *) state=ok ;; esac
+  result machine-id "$state" "the machine id is ${id:-missing}" "Make one: rm -f /etc/machine-id && systemd-machine-id-setup, then reboot."
+}
+
 check_data() {
-  reason=$(foreign_data)
-  [ -z "$reason" ] || problem "$reason"
+  reason=
+  [ -z "$FINGERPRINT" ] || reason=$(foreign_data)
+  if [ -n "$reason" ]; then
+    result "earlier K3s" problem "${reason%%.*}" "${reason#*. }"
+  else
+    result "earlier K3s" ok "no K3s but this location's"
+  fi
+}
+
+check_ports() {
+  ! systemctl is-active --quiet k3s || return 0
+  [ "$ROLE" = server ] && ports="6443 6444 2379 2380 10250" || ports=10250
+  for port in $ports; do
+    holder=$(ss -Hltnp "sport = :$port" | sed -n 's/.*users:((\("[^"]*"\).*/\1/p' | head -n 1)
+    [ -z "$holder" ] && state=ok || state=problem
+    result "port $port" "$state" "port $port is ${holder:+taken by }${holder:-free}" "Stop that program; K3s needs the port."
+  done
+}
+
+# Does a machine on this wire answer for the address? (Any packet makes the kernel ask for it by ARP.)
+is_on_the_wire() {
+  ip neigh flush to "$1" 2>/dev/null || true
+  curl -s --connect-timeout 2 -o /dev/null "http://$1:9/" || true
+  ip neigh show to "$1" | grep -q lladdr
+}
+
+check_network() {
+  for peer in $PEERS; do
+    is_on_the_wire "$peer" && state=ok || state=problem
+    [ $state = ok ] && found="$peer answers" || found="no machine answers for $peer"
+    result "server $peer" "$state" "$found" "Check that the server is on, its cable, switch and VLAN, and its ip in the location file."
+  done
+  for address in $API_VIP $INGRESS_IP; do
+    case $(ip -4 route get "$address" 2>&1) in *" via "* | *nreachable*) state=problem ;; *) state=ok ;; esac
+    result "subnet of $address" "$state" "$address is $([ $state = ok ] || echo "not ")on this server's own wire" "Choose an address of the servers' subnet."
+  done
+}
+
+# Once the cluster is there, its own servers hold both.
+check_addresses_are_free() {
+  for address in $API_VIP $PEERS; do
+    [ -z "$CA_SHA256" ] || [ "$(curl -sfk --connect-timeout 2 "https://$address:6443/cacerts" | sha256sum | cut -d ' ' -f 1)" != "$CA_SHA256" ] || return 0
+  done
+  ! systemctl is-active --quiet k3s || return 0
+  for address in $API_VIP $INGRESS_IP; do
+    if [ -n "$(ip -o address show to "$address")" ] || is_on_the_wire "$address"; then
+      result "address $address" problem "$address is in use: $(ip neigh show to "$address")" "Take it from that machine, or choose a free one in the location file."
+    else
+      result "address $address" ok "free"
+    fi
+  done
+}
+
+# gpu <vendor id> <name> <what shows that its driver is loaded> <remedy>
+gpu() {
+  grep -lx "$1" /sys/bus/pci/devices/*/vendor 2>/dev/null | while read -r vendor; do
+    grep -q '^0x03' "$(dirname "$vendor")/class" && echo found
+  done | grep -q found || return 0
+  [ -e "$3" ] && state=ok || state=problem
+  result "$2 driver" "$state" "there is a GPU of $2, and its driver is $([ $state = ok ] || echo "not ")loaded" "$4"
 }
 
 check_system
+check_size
+check_disk_latency
 check_clock
+check_kernel
+check_identity
 check_data
+check_ports
+if command -v curl >/dev/null; then
+  check_network
+  check_addresses_are_free
+fi
+gpu 0x10de NVIDIA /proc/driver/nvidia/version "Install it: apt-get install -y nvidia-driver (component non-free), then reboot."
+gpu 0x1002 AMD /sys/module/amdgpu "Install its firmware: apt-get install -y firmware-amd-graphics (component non-free-firmware), then reboot."
+
+[ "${REPORT:-}" = yes ] && exit 0
 [ "$problems" -eq 0 ] || die "preflight found $problems problem(s); nothing was changed on this server"
 say "preflight passed"

@@ -1,0 +1,63 @@
+#!/bin/sh
+# One server's part in bringing a cluster back from an etcd snapshot.
+# Needs SERVER_NAME, STEP:
+#   stop     K3s, and keep what etcd had
+#   restore  from the file SNAPSHOT as the only member, and start
+#   rejoin   the restored cluster at JOIN_ADDRESS, with an empty etcd
+#   settle   at the restored server: from now on it may join, and never found (JOIN_ADDRESS)
+set -eu
+STAGE=$(dirname "$0")
+. "$STAGE/lib.sh"
+clear_stage_on_exit
+umask 077
+
+DB=$K3S_DATA/server/db
+
+# Snapshots stay where they are; the rest is put aside once, however often this is run.
+put_aside() {
+  [ -d "$DB/etcd" ] || return 0
+  kept=$K3S_DATA/server/etcd-before-restore-$(date -u +%Y%m%dT%H%M%SZ)
+  mv "$DB/etcd" "$kept"
+  say "what etcd had is kept in $kept"
+}
+
+start() {
+  start_k3s start "$1" || {
+    show_journal
+    die "K3s does not start"
+  }
+  wait_for "the API server is ready (/readyz)" 120 "$K3S_BIN" kubectl get --raw /readyz || {
+    show_journal
+    die "the API does not answer"
+  }
+}
+
+case $STEP in
+  stop)
+    systemctl stop k3s
+    say "K3s is stopped"
+    ;;
+  restore)
+    [ -f "$SNAPSHOT" ] || die "there is no snapshot $SNAPSHOT"
+    put_aside
+    # A reset that did not come to its end forbids the next one.
+    rm -f "$DB/reset-flag"
+    # K3s refuses a reset on a server that is told to join.
+    echo "cluster-init: true" | write_file "$K3S_START" 0600 || true
+    "$K3S_BIN" server --cluster-reset --cluster-reset-restore-path="$SNAPSHOT" >"$STAGE/reset.log" 2>&1 || {
+      tail -n 20 "$STAGE/reset.log" >&2
+      die "K3s cannot restore $SNAPSHOT. What etcd had is kept (see above); the file may be of another cluster, whose token this one does not have."
+    }
+    start 1
+    say "is restored"
+    ;;
+  rejoin)
+    put_aside
+    echo "server: https://$JOIN_ADDRESS:6443" | write_file "$K3S_START" 0600 || true
+    start 90
+    say "has joined the restored cluster"
+    ;;
+  settle)
+    echo "server: https://$JOIN_ADDRESS:6443" | write_file "$K3S_START" 0600 || true
+    ;;
+esac

@@ -1,0 +1,51 @@
+#!/bin/sh
+# Runs on another server, whose K3s is the way to the API: drains a Node and deletes it, and with it the etcd member.
+# Needs SERVER_NAME (the server it runs on), NODE, INSTALLATION (a Node that carries this label value stays; empty: none does).
+set -eu
+STAGE=$(dirname "$0")
+. "$STAGE/lib.sh"
+clear_stage_on_exit
+
+kubectl() {
+  timeout 90 "$K3S_BIN" kubectl --request-timeout=20s "$@"
+}
+
+# A Node that is gone already, or is this very installation's, is left alone.
+is_to_go() {
+  label=$(kubectl get node "$NODE" -o 'jsonpath={.metadata.labels.inferencebros\.com/installation}' 2>"$STAGE/error") || {
+    grep -q NotFound "$STAGE/error" || say "cannot ask the API for node $NODE ($(head -n 1 "$STAGE/error")). If it is still listed, delete it: kubectl delete node $NODE" >&2
+    return 1
+  }
+  [ -z "$INSTALLATION" ] || [ "$label" != "$INSTALLATION" ]
+}
+
+drain() {
+  say "drains $NODE (at most 60 s)"
+  kubectl drain "$NODE" --ignore-daemonsets --delete-emptydir-data --force --timeout=60s >"$STAGE/drain.log" 2>&1 && return
+  say "$NODE could not be drained in time; the rest of its pods end with it:" >&2
+  # Names the pods, and the disruption budget that keeps them.
+  grep -i 'error\|disruption budget' "$STAGE/drain.log" | sort -u >&2 || tail -n 5 "$STAGE/drain.log" >&2
+}
+
+if [ "$NODE" = "$SERVER_NAME" ]; then
+  say "is the only server, so nobody lets it go"
+  exit 0
+fi
+if ! systemctl is-active --quiet k3s || [ ! -f "$K3S_CONFIG/k3s.yaml" ]; then
+  say "no K3s runs here that could let $NODE go"
+  exit 0
+fi
+# One Node after another: etcd must find a majority for each member that leaves.
+exec 9> /run/inference-platform/retire.lock
+flock -w 240 9 || die "another removal of a node has not come to an end in 240 s"
+if is_to_go; then
+  drain
+  # Returns when K3s's controllers have let go, the etcd member included.
+  if kubectl delete node "$NODE" --timeout=60s >"$STAGE/delete.log" 2>&1; then
+    say "node $NODE is deleted"
+  else
+    cat "$STAGE/delete.log" >&2
+    say "node $NODE is still there. When the cluster is well: kubectl delete node $NODE" >&2
+    [ -z "$INSTALLATION" ] || exit 1
+  fi
+fi
