@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo synth test lint bench tools lock pin clean
+.PHONY: help setup demo synth test lint bench tools preflight reboot snapshots snapshot restore lock pin clean
 
 PIPENV_VERSION := 2026.10.3
 # The environment lives in the project and is nobody else's.
@@ -14,7 +14,7 @@ export CHECKPOINT_DISABLE := 1
 export DISABLE_VERSION_CHECK := 1
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.synced node_modules/.synced ## install what the project needs into the project's own folders
 
@@ -44,6 +44,25 @@ tools: .venv/.synced ## make what the tests run against: test hosts' root file s
 	@tools/check-machine.sh test > /dev/null
 	@[ "$$(id -u)" -ne 0 ] || tests/hosts/make-rootfs.sh > /dev/null
 	@tools/build-engines.sh > /dev/null
+
+# Operations on a running location; SSH_KEY names a private key file where ssh does not find one by itself.
+OPERATION = @test -n "$(LOCATION)" || { echo "name the location: make $@ LOCATION=<name>" >&2; exit 1; }; \
+	$(PYTHON) -m stacks.operations $@ $(LOCATION) $(if $(SSH_KEY),--key $(SSH_KEY))
+
+preflight: setup ## check a location's servers and change nothing (LOCATION=<name>)
+	$(OPERATION)
+
+reboot: setup ## drain and reboot one server after another (LOCATION=<name>, SERVER=<one of them>)
+	$(OPERATION) $(if $(SERVER),--server $(SERVER))
+
+snapshots: setup ## list etcd's snapshots (LOCATION=<name>)
+	$(OPERATION)
+
+snapshot: setup ## save an etcd snapshot now (LOCATION=<name>)
+	$(OPERATION)
+
+restore: setup ## bring the cluster back to a snapshot (LOCATION=<name> SNAPSHOT=<name or ./file>)
+	$(OPERATION) --snapshot "$(SNAPSHOT)"
 
 lock: setup ## raise the locked versions within what Pipfile and package.json allow
 	$(PIPENV) lock --categories "packages control-app dev-packages"

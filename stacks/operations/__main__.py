@@ -1,0 +1,72 @@
+"""`python -m stacks.operations <what> <location>`: what `make preflight`, `reboot`, `snapshots`, `snapshot` and `restore` run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from stacks.config import LOCATIONS, LocationError, load_location
+from stacks.operations.preflight import preflight
+from stacks.operations.reboot import reboot
+from stacks.operations.remote import PRIVATE_KEY_HELP, RemoteError, open_remotes
+from stacks.operations.restore import list_snapshots, restore, take_snapshot
+
+
+def main() -> None:
+    """Exit with 1 where a check finds a problem or a step fails, and say why."""
+    options = _parser().parse_args()
+    console = Console(highlight=False)
+    try:
+        path = Path(options.location) if options.location.endswith(".toml") else LOCATIONS / f"{options.location}.toml"
+        location = load_location(path)
+        with open_remotes(list(location.servers), options.key) as remotes:
+            if options.what == "preflight":
+                sys.exit(1 if preflight(location, remotes, console) else 0)
+            elif options.what == "reboot":
+                reboot(remotes, options.server, console)
+            elif options.what == "snapshots":
+                list_snapshots(location, remotes, console)
+            elif options.what == "snapshot":
+                take_snapshot(remotes, console)
+            elif _agreed(location.name, options.snapshot, yes=options.yes):
+                restore(location, remotes, options.snapshot, console)
+    except (LocationError, RemoteError) as error:
+        sys.exit(str(error))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="stacks.operations", description="Look after a running location.")
+    commands = parser.add_subparsers(dest="what", required=True)
+    about = {
+        "preflight": "check every server, and change nothing",
+        "reboot": "drain, reboot and uncordon one server after another",
+        "snapshots": "list etcd's snapshots",
+        "snapshot": "save an etcd snapshot now",
+        "restore": "bring the cluster back to an etcd snapshot",
+    }
+    for name, text in about.items():
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument("location", help="name of a location, or the path of its .toml file")
+        command.add_argument("--key", type=Path, help=PRIVATE_KEY_HELP)
+        if name == "reboot":
+            command.add_argument("--server", action="append", default=[], help="only this one (may be repeated; default: all)")
+        if name == "restore":
+            command.add_argument("--snapshot", required=True, help="name of a snapshot on a server, or path of a file here")
+            command.add_argument("--yes", action="store_true", help="do not ask")
+    return parser
+
+
+def _agreed(location: str, snapshot: str, *, yes: bool) -> bool:
+    if yes:
+        return True
+    print(f"Everything that changed in {location}'s cluster since {snapshot} will be undone, and its API is away for some minutes.")  # noqa: T201
+    if input(f"Type {location} to go on: ") == location:
+        return True
+    sys.exit("nothing was changed")
+
+
+if __name__ == "__main__":
+    main()

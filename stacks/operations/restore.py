@@ -1,0 +1,86 @@
+"""`make snapshots` and `make restore`: etcd's snapshots, and the way back to one."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from stacks.operations.cluster import is_ready, wait_for
+from stacks.operations.remote import Remote, RemoteError
+from stacks.schema import Location
+
+FOLDER = "/var/lib/rancher/k3s/server/db/snapshots"
+UPLOADED = f"{FOLDER}/uploaded"
+
+
+def list_snapshots(location: Location, remotes: Sequence[Remote], console: Console) -> None:
+    """Print the snapshots on each server's own disk, the newest last."""
+    table = Table(title=f"Snapshots of {location.name}", title_justify="left")
+    for column in ("Server", "Made (UTC)", "MiB", "SNAPSHOT="):
+        table.add_column(column, overflow="fold")
+    for remote in _control_plane(remotes):
+        listed = remote.run(f"TZ=UTC find {FOLDER} -maxdepth 1 -type f -printf '%TY-%Tm-%Td %TH:%TM|%s|%f\\n' 2>/dev/null | sort; true")
+        for line in listed.splitlines():
+            made, size, name = line.split("|")
+            table.add_row(remote.name, made, f"{int(size) / 2**20:.1f}", name)
+    console.print(table)
+
+
+def take_snapshot(remotes: Sequence[Remote], console: Console) -> None:
+    """Save one now, on the first server."""
+    first = _control_plane(remotes)[0]
+    first.run("k3s etcd-snapshot save --name by-hand")
+    console.print(f"{first.name}: a snapshot is saved")
+
+
+def restore(location: Location, remotes: Sequence[Remote], snapshot: str, console: Console) -> None:
+    """Bring the cluster back to *snapshot*: a file's name on one of the servers, or the path of a file here.
+
+    Raises RemoteError: no server has it, or a step fails; the step can be taken again.
+    """
+    control_plane = _control_plane(remotes)
+    holder, path = _find(control_plane, snapshot)
+    others = [remote for remote in control_plane if remote is not holder]
+    console.print(f"{holder.name} goes back to {path}; {', '.join(remote.name for remote in others) or 'no other'} joins it again")
+    for remote in control_plane:
+        console.print(remote.run_script("restore", {"STEP": "stop"}), end="")
+    console.print(holder.run_script("restore", {"STEP": "restore", "SNAPSHOT": path}), end="")
+    address = str(location.network.api_vip or holder.server.ip)
+    for remote in others:
+        console.print(remote.run_script("restore", {"STEP": "rejoin", "JOIN_ADDRESS": address}), end="")
+    if others:
+        holder.run_script("restore", {"STEP": "settle", "JOIN_ADDRESS": address})
+    for remote in remotes:
+        wait_for(f"node {remote.name} is ready", 300, partial(is_ready, holder, remote.name))
+    console.print(
+        f"{location.name} is restored: {len(remotes)} nodes are ready. Deploy it now, so that what came after the snapshot is made again."
+    )
+
+
+def _control_plane(remotes: Sequence[Remote]) -> list[Remote]:
+    return [remote for remote in remotes if remote.server.role == "server"]
+
+
+def _find(control_plane: Sequence[Remote], snapshot: str) -> tuple[Remote, str]:
+    if "/" not in snapshot:
+        for remote in control_plane:
+            path = f"{FOLDER}/{snapshot}"
+            if remote.attempt(f"test -f {shlex.quote(path)}").returncode == 0:
+                return remote, path
+        names = ", ".join(remote.name for remote in control_plane)
+        raise RemoteError(
+            f"no server ({names}) has a snapshot named {snapshot}; `make snapshots` lists them. A file here is named by its path, with a /."
+        )
+    try:
+        content = Path(snapshot).read_bytes()
+    except OSError as error:
+        raise RemoteError(f"{snapshot} cannot be read: {error.strerror}") from None
+    first = control_plane[0]
+    path = f"{UPLOADED}/{Path(snapshot).name}"
+    first.run(f"install -d -m 0700 {UPLOADED} && umask 077 && cat > {shlex.quote(path)}", content)
+    return first, path
