@@ -9,17 +9,20 @@ import subprocess
 import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from cdktf import App, TerraformStack, TerraformVariable
+from cdktf import App, TerraformOutput, TerraformStack, TerraformVariable
 from constructs import Construct
 
-from ib_constructs import Identity, KeyPair
+from ib_constructs import Identity, K3sCluster, KeyPair, Kubeconfig
+from ib_constructs.versions import K3S_VERSION
+from stacks.cluster import k3s_props
 from stacks.config import load_location
-from stacks.location import declare_location_guard, k3s_cluster
+from stacks.location import declare_location_guard
 from stacks.schema import Location
+from tests.hosts.artefacts import IMAGES
 from tests.hosts.lab import GATEWAY, MIRROR_PORT, Host
 from tests.identities import make_identity, secret_values
 
@@ -29,10 +32,13 @@ NAME = "test"
 class ServersStack(TerraformStack):
     """The servers of a location by themselves: built-in resources only, the identity from variables."""
 
-    def __init__(self, scope: Construct, location: Location, identity: Identity) -> None:
+    def __init__(self, scope: Construct, location: Location, identity: Identity, version: str, issuer_ca: str | None) -> None:
         super().__init__(scope, NAME)
         declare_location_guard(self, NAME)
-        k3s_cluster(self, location, _by_variables(self, identity), _variable(self, "ssh_private_key", secret=True))
+        props = k3s_props(location, _by_variables(self, identity), _variable(self, "ssh_private_key", secret=True), issuer_ca)
+        K3sCluster(self, "k3s", replace(props, version=version))
+        kubeconfig = Kubeconfig(location=NAME, domain=location.domain, api_address=str(location.api_address), identity=props.identity)
+        TerraformOutput(self, "k3s_kubeconfig_for_admins", value=kubeconfig.for_admins(), sensitive=True)
 
 
 @dataclass
@@ -46,12 +52,16 @@ class Applied:
 class Deployment:
     """A location applied by Terraform; *prefix* is put before its command."""
 
-    def __init__(self, prefix: Sequence[str], ssh_private_key: str, folder: Path, k3s_sha256: str) -> None:
+    def __init__(self, prefix: Sequence[str], ssh_private_key: str, folder: Path, k3s_sha256: Mapping[str, str]) -> None:
         self._prefix = prefix
         self._ssh_private_key = ssh_private_key
         self.folder = folder
         self.identity = make_identity()
-        self.k3s_sha256 = k3s_sha256
+        self.k3s_sha256 = dict(k3s_sha256)
+        self.version = K3S_VERSION
+        self.images_sha256 = hashlib.sha256(IMAGES).hexdigest()
+        self.issuer_ca: str | None = None
+        self.operators: Sequence[str] = ()
         self._variables = folder / "secret.tfvars.json"
         values = {"location": NAME, "ssh_private_key": ssh_private_key, **_variable_values(self.identity)}
         self._variables.write_text(json.dumps(values))
@@ -61,21 +71,30 @@ class Deployment:
         """What `cdktf synth` would leave."""
         return self.folder / "cdktf.out"
 
-    def describe(self, servers: Sequence[Mapping[str, str | int]], *, domain: str = "test.example.com", vip: str = "") -> None:
-        """Write the location file and synthesise it."""
+    def describe(
+        self,
+        servers: Sequence[Mapping[str, str | int]],
+        *,
+        domain: str = "test.example.com",
+        vip: str = "",
+        mirrors: Sequence[str] = (),
+    ) -> None:
+        """Write the location file and synthesise it. *mirrors*: more lines of that section."""
         lines = [f'domain = "{domain}"', "[certificates]", 'issuer = "local"', "[network]", 'ingress_ip = "192.168.1.240"']
         lines += ['load_balancer_range = "192.168.1.240-192.168.1.245"', *([f'api_vip = "{vip}"'] if vip else [])]
-        lines += ["[mirrors]", f'k3s = "http://{GATEWAY}:{MIRROR_PORT}"', f'k3s_sha256 = "{self.k3s_sha256}"']
+        lines += ["[mirrors]", f'k3s = "http://{GATEWAY}:{MIRROR_PORT}"', f'k3s_sha256 = "{self.k3s_sha256[self.version]}"', *mirrors]
         for server in servers:
             lines += ["[[servers]]", *(f"{key} = {json.dumps(value)}" for key, value in server.items())]
+        for email in self.operators:
+            lines += ["[[operators]]", f'email = "{email}"']
         path = self.folder / f"{NAME}.toml"
         path.write_text("\n".join(lines) + "\n")
         app = App(outdir=str(self.out))
-        ServersStack(app, load_location(path), self.identity)
+        ServersStack(app, load_location(path), self.identity, self.version, self.issuer_ca)
         app.synth()
 
     def apply(self) -> Applied:
-        """`terraform apply`, in at most a minute."""
+        """`terraform apply`."""
         return self._terraform("apply", "-auto-approve")
 
     def start_apply(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -87,6 +106,24 @@ class Deployment:
     def destroy(self) -> Applied:
         """`terraform destroy`."""
         return self._terraform("destroy", "-auto-approve")
+
+    def admin_kubeconfig(self) -> Path:
+        """The output `k3s_kubeconfig_for_admins`, as a file."""
+        path = self.folder / "admin.kubeconfig"
+        command = [*self._prefix, "terraform", "output", "-raw", "k3s_kubeconfig_for_admins"]
+        path.write_text(subprocess.run(command, cwd=self._initialised(), check=True, capture_output=True, text=True).stdout)
+        return path
+
+    def rotate_ssh_key(self, private_key: str) -> None:
+        """Give Terraform another key from now on."""
+        self._ssh_private_key = private_key
+        self._variables.write_text(json.dumps({**json.loads(self._variables.read_text()), "ssh_private_key": private_key}))
+
+    def replace(self, *steps: str) -> None:
+        """Have the next apply take these steps of all servers again."""
+        for address in self._run(self._initialised(), "state", "list").output.split():
+            if any(f"k3s_{step}-" in address for step in steps):
+                self._run(self.out / "stacks" / NAME, "taint", address)
 
     def plan(self) -> Applied:
         """`terraform plan`; code 0 means that nothing would change, 2 that something would."""
@@ -105,12 +142,12 @@ class Deployment:
 
     def _run(self, folder: Path, *command: str) -> Applied:
         done = subprocess.run(
-            [*self._prefix, "terraform", *command, "-no-color"],
+            [*self._prefix, "terraform", *command, *([] if command[0] == "state" else ["-no-color"])],
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=60,
+            timeout=600,
             check=False,
         )
         return Applied(done.returncode, done.stdout)

@@ -33,8 +33,26 @@ if [ "$(stat -fc %T /sys/fs/cgroup)" != cgroup2fs ]; then
   mount -t cgroup2 none /sys/fs/cgroup
 fi
 mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$2/root"
-exec systemd-nspawn --quiet --register=no --keep-unit --directory="$2/root" --boot --network-bridge=br0 \\
-  --console=read-only --machine="$3" --capability=all
+# A reboot ends systemd-nspawn with 133, for its service manager to start it again; SIGTERM means power off.
+trap : TERM
+set +e
+status=133
+while [ $status -eq 133 ]; do
+  systemd-nspawn --quiet --register=no --keep-unit --directory="$2/root" --boot --network-bridge=br0 \\
+    --console=read-only --machine="$3" --capability=all --bind-ro="$4:/opt/engines"
+  status=$?
+done
+"""
+
+
+# `sysctl -n <key>` and `sysctl -q -p <file>`.
+SYSCTL = """#!/bin/sh
+kept=/var/lib/kept-sysctls
+mkdir -p $kept
+case $1 in
+  -n) cat "$kept/$2" 2>/dev/null || exec /usr/sbin/sysctl -n "$2" ;;
+  *) sed -n 's/^\\([a-z].*[^ ]\\) *= *\\(.*\\)/\\1 \\2/p' "$3" | while read -r key value; do echo "$value" > "$kept/$key"; done ;;
+esac
 """
 
 
@@ -62,7 +80,7 @@ class Host:
     def stop(self) -> None:
         """Power off, at the latest by force."""
         if self.process.poll() is None:
-            self.process.terminate()
+            os.killpg(self.process.pid, signal.SIGTERM)
             try:
                 self.process.wait(20)
             except subprocess.TimeoutExpired:
@@ -76,9 +94,11 @@ class Lab:
 
     folder: Path
     rootfs: Path
+    engines: Path
     namespace: str = field(default_factory=lambda: f"{PREFIX}-{os.getpid()}")
     user: SshKey = field(default_factory=lambda: SshKey.make(ed25519.Ed25519PrivateKey))
     hosts: list[Host] = field(default_factory=list[Host])
+    k3s_sha256: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
     def inside(self) -> list[str]:
@@ -102,11 +122,14 @@ class Lab:
             )
 
     def start_host(self, name: str, ip: str) -> Host:
-        """Boot a fresh host and wait until it answers over SSH."""
+        """Boot a fresh host and wait until it answers over SSH; the one that had its address is switched off."""
+        for earlier in self.hosts:
+            if earlier.ip == ip:
+                earlier.stop()
         scratch = self.folder / f"{name}-{len(self.hosts)}"
         key = SshKey.make(ec.EllipticCurvePrivateKey)
         _prepare(scratch, name, ip, key, self.user.public)
-        boot = ["unshare", "-m", "sh", "-c", BOOT, "sh", str(self.rootfs), str(scratch), f"{name}-{os.getpid()}"]
+        boot = ["unshare", "-m", "sh", "-c", BOOT, "sh", str(self.rootfs), str(scratch), f"{name}-{os.getpid()}", str(self.engines)]
         process = self.start(*boot, log=scratch / "console")
         host = Host(name, ip, key.public, process, self)
         self.hosts.append(host)
@@ -127,6 +150,11 @@ def _prepare(scratch: Path, name: str, ip: str, key: SshKey, authorized: str) ->
         "etc/ssh/ssh_host_ecdsa_key": (key.private, 0o600),
         "etc/ssh/ssh_host_ecdsa_key.pub": (key.public, 0o644),
         "root/.ssh/authorized_keys": (authorized + "\n", 0o600),
+        "etc/hosts": (f"127.0.0.1 localhost\n{ip} {name}\n", 0o644),
+        "etc/apt/sources.list": (f"deb [trusted=yes] http://{GATEWAY}:{MIRROR_PORT}/debian ./\n", 0o644),
+        # The kernel is the machine's, so these two only keep what they are told.
+        "usr/local/sbin/sysctl": (SYSCTL, 0o755),
+        "usr/local/sbin/modprobe": ("#!/bin/sh\nexit 0\n", 0o755),
     }
     for folder in ("work", "root"):
         (scratch / folder).mkdir(parents=True)
@@ -143,10 +171,10 @@ def _prepare(scratch: Path, name: str, ip: str, key: SshKey, authorized: str) ->
 
 
 @contextlib.contextmanager
-def open_lab(folder: Path, rootfs: Path, artefacts: Path) -> Generator[Lab]:
+def open_lab(folder: Path, rootfs: Path, engines: Path, artefacts: Path) -> Generator[Lab]:
     """A lab whose mirror serves *artefacts* at `http://192.168.1.1:8000`; its log is `<folder>/mirror.log`."""
     _sweep()
-    lab = Lab(folder, rootfs)
+    lab = Lab(folder, rootfs, engines)
     key = folder / "id"
     key.write_text(lab.user.private)
     key.chmod(0o600)

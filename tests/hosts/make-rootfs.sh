@@ -2,7 +2,8 @@
 # Makes the root file system of the test hosts once: Debian 13 with systemd and sshd. Prints its path.
 # Python and openssl are for the stand-in K3s only; our own scripts must do without.
 set -eu
-PACKAGES=systemd,systemd-sysv,dbus,openssh-server,iproute2,curl,ca-certificates,kmod,procps,python3-minimal,libpython3-stdlib,openssl
+PACKAGES=systemd,systemd-sysv,dbus,openssh-server,iproute2,curl,ca-certificates,kmod,procps,nftables
+PACKAGES=$PACKAGES,python3-minimal,libpython3-stdlib,python3-yaml,python3-cryptography,openssl
 SUITE=trixie
 root=${XDG_CACHE_HOME:-$HOME/.cache}/inference-platform/rootfs-$SUITE-$(echo "$PACKAGES" | sha256sum | cut -c 1-12)
 

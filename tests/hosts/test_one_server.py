@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
-from tests.hosts.deployment import Deployment, server
-from tests.hosts.lab import Host
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.hosts.deployment import Applied, Deployment, server
+from tests.hosts.lab import Host, Lab
 
 K3S = "/var/lib/rancher/k3s"
 KEEPS_SECRETS = (f"{K3S}/server/tls/", "/etc/rancher/k3s/server-token", "/etc/rancher/k3s/agent-token")
+LEFT_BEHIND = (
+    "ls -d /usr/local/bin/k3s* /etc/rancher /var/lib/rancher /etc/systemd/system/k3s* /run/inference-platform/*"
+    " /etc/inference-platform /etc/systemd/system/inference-platform* /etc/sysctl.d/*inference* /etc/modules-load.d/*inference*"
+    " /etc/multipath /etc/apt/apt.conf.d/*inference* 2>/dev/null; dpkg -s chrony 2>/dev/null | grep '^Status: install';"
+    " grep inference /etc/hosts; nft list tables | grep inference; true"
+)
 
 
-def downloads(host: Host) -> int:
-    return (host.lab.folder / "mirror.log").read_text().count("/k3s HTTP")
-
-
-def test_a_server_serves_its_api_with_our_authorities_and_shows_no_secret(deployment: Deployment, s1: Host) -> None:
-    deployment.describe([server(s1)])
-
+@pytest.fixture(scope="module")
+def deployed(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Deployment, Host, Applied, list[str]]]:
+    """A server deployed for the first time, with what was seen of secrets meanwhile."""
+    deployment = Deployment(lab.inside, lab.user.private, tmp_path_factory.mktemp("one"), lab.k3s_sha256)
+    host = lab.start_host("s1", "192.168.1.11")
+    deployment.describe([server(host)])
     with deployment.watching_processes() as seen:
         applied = deployment.apply()
+    yield deployment, host, applied, seen
+    host.stop()
 
+
+def test_a_server_serves_its_api_with_our_authorities_and_shows_no_secret(deployed: tuple[Deployment, Host, Applied, list[str]]) -> None:
+    deployment, s1, applied, seen = deployed
     assert applied.code == 0, applied.output
     assert "s1: preflight passed" in applied.output
     assert "s1: founds the cluster" in applied.output
     assert "s1: K3s is ready" in applied.output
     assert s1.run(f"curl -s --cacert {K3S}/server/tls/server-ca.crt https://192.168.1.11:6443/ping") == "pong"
     assert s1.run("curl -sk https://192.168.1.11:6443/cacerts") == deployment.identity.server_ca
-    assert s1.run("systemctl is-active k3s; systemctl is-enabled k3s; systemctl is-system-running").split() == [
-        "active",
-        "enabled",
-        "running",
-    ]
+    states = s1.run("systemctl is-active k3s; systemctl is-enabled k3s; systemctl is-system-running").split()
+    assert states == ["active", "enabled", "running"]
 
     assert seen == []
     marks = deployment.secret_marks().items()
@@ -39,73 +50,80 @@ def test_a_server_serves_its_api_with_our_authorities_and_shows_no_secret(deploy
     found = deployment.files_with_secrets(s1)
     assert f"{K3S}/server/tls/client-ca.key" in found, "the search itself must find what is there"
     assert {path for path in found if not path.startswith(KEEPS_SECRETS)} == set()
-    loose = s1.run(f"find {K3S}/server/tls /etc/rancher/k3s -type f -perm /077; find {K3S}/server/tls -type d -perm /077")
-    assert loose == "", "secrets and configuration are root's alone"
 
 
-def test_a_second_apply_changes_nothing(deployment: Deployment, s1: Host) -> None:
-    deployment.describe([server(s1)])
-    assert deployment.apply().code == 0
+def test_a_second_apply_changes_nothing(deployed: tuple[Deployment, Host, Applied, list[str]]) -> None:
+    deployment, s1, *_ = deployed
     before = s1.run("stat -c '%n %Y %i' /usr/local/bin/k3s /etc/rancher/k3s/config.yaml; systemctl show -p MainPID k3s")
 
     planned, applied = deployment.plan(), deployment.apply()
 
     assert planned.code == 0, planned.output
-    assert "No changes" in planned.output
     assert "0 added, 0 changed, 0 destroyed" in applied.output
     assert s1.run("stat -c '%n %Y %i' /usr/local/bin/k3s /etc/rancher/k3s/config.yaml; systemctl show -p MainPID k3s") == before
 
 
-def test_a_changed_setting_configures_anew_without_installing_anew(deployment: Deployment, s1: Host) -> None:
-    deployment.describe([server(s1)])
-    assert deployment.apply().code == 0
-    binary, loaded = s1.run("stat -c '%Y %i' /usr/local/bin/k3s"), downloads(s1)
+def test_a_changed_setting_configures_anew_without_installing_anew(deployed: tuple[Deployment, Host, Applied, list[str]]) -> None:
+    deployment, s1, *_ = deployed
+    binary = s1.run("stat -c '%Y %i' /usr/local/bin/k3s")
 
     deployment.describe([server(s1)], domain="moved.example.com")
     applied = deployment.apply()
 
-    assert "1 added, 0 changed, 1 destroyed" in applied.output
+    assert "s1: K3s is ready" in applied.output
+    assert "s1: K3s is installed" not in applied.output
     assert s1.run("stat -c '%Y %i' /usr/local/bin/k3s") == binary
-    assert downloads(s1) == loaded
     names = s1.run("openssl s_client -connect 127.0.0.1:6443 </dev/null 2>/dev/null | openssl x509 -noout -ext subjectAltName")
     assert "DNS:k3s.moved.example.com" in names
+    assert s1.run("getent hosts dex.moved.example.com").split()[0] == "192.168.1.240"
+    assert s1.run("grep -c inference-platform /etc/hosts") == "2\n", "one block"
 
 
-def test_a_configuration_that_k3s_refuses_is_taken_back(deployment: Deployment, s1: Host) -> None:
-    deployment.describe([server(s1)])
+def test_a_withdrawn_setting_takes_its_objects_and_files_along(deployed: tuple[Deployment, Host, Applied, list[str]]) -> None:
+    deployment, s1, *_ = deployed
+    deployment.describe([server(s1)], vip="192.168.1.252", mirrors=["embedded_registry = true"])
     assert deployment.apply().code == 0
-    before = s1.run("cat /etc/rancher/k3s/config.yaml")
-    s1.run("echo moved.example.com > /root/refuse-configuration")
+    assert "kube-vip" in s1.run("k3s kubectl -n kube-system get daemonset")
+    assert "'*'" in s1.run("cat /etc/rancher/k3s/registries.yaml")
 
-    deployment.describe([server(s1)], domain="moved.example.com")
-    failed = deployment.apply()
-
-    assert failed.code == 1
-    assert "s1: K3s does not come up with the new configuration; it runs with the last one again" in failed.output
-    assert "invalid configuration" in failed.output, "the journal's reason is shown"
-    assert s1.run("cat /etc/rancher/k3s/config.yaml") == before
-    assert s1.run("systemctl is-active k3s") == "active\n"
-
-    s1.run("rm /root/refuse-configuration")
-    assert "s1: K3s is ready" in deployment.apply().output
-    assert deployment.plan().code == 0
-
-
-def test_a_location_that_is_destroyed_leaves_nothing_on_its_server(deployment: Deployment, s1: Host) -> None:
     deployment.describe([server(s1)])
-    assert deployment.apply().code == 0
+    withdrawn = deployment.apply()
+
+    assert withdrawn.code == 0, withdrawn.output
+    assert "kube-vip" not in s1.run("k3s kubectl -n kube-system get daemonset")
+    assert s1.run("ls /etc/rancher/k3s/registries.yaml 2>/dev/null; true") == ""
+
+
+def test_the_archive_of_images_is_fetched_and_verified(deployed: tuple[Deployment, Host, Applied, list[str]]) -> None:
+    deployment, s1, *_ = deployed
+    s1.run("systemctl stop k3s; rm -rf /usr/local/bin/k3s")
+    deployment.describe([server(s1)], mirrors=[f'k3s_images_sha256 = "{"0" * 64}"'])
+    deployment.replace("install")
+    refused = deployment.apply()
+    assert f"expected {'0' * 64}. It is not the pinned release" in refused.output
+    assert s1.run(f"ls {K3S}/agent/images") == ""
+
+    deployment.describe([server(s1)], mirrors=[f'k3s_images_sha256 = "{deployment.images_sha256}"'])
+    applied = deployment.apply()
+
+    assert applied.code == 0, applied.output
+    assert s1.run(f"ls {K3S}/agent/images") == "k3s-airgap-images-amd64.tar.zst\n"
+
+
+def test_a_location_that_is_destroyed_leaves_nothing_on_its_server(deployed: tuple[Deployment, Host, Applied, list[str]]) -> None:
+    deployment, s1, *_ = deployed
 
     destroyed = deployment.destroy()
 
     assert "s1: K3s and its data are gone" in destroyed.output, destroyed.output
+    assert [name for name, mark in deployment.secret_marks().items() if mark in destroyed.output] == [], "not even the key of the login"
     assert deployment.files_with_secrets(s1) == set()
-    places = "/usr/local/bin/k3s* /etc/rancher /var/lib/rancher /etc/systemd/system/k3s* /run/inference-platform/*"
-    left = s1.run(f"ls -d {places} 2>/dev/null; true")
-    assert left == ""
+    assert s1.run(LEFT_BEHIND) == ""
     assert s1.run("systemctl is-system-running") == "running\n"
 
 
-def test_a_server_half_installed_by_a_failed_run_is_finished_by_the_next(deployment: Deployment, s1: Host) -> None:
+def test_a_server_half_installed_by_a_failed_run_is_finished_by_the_next(deployment: Deployment, boot: Callable[[str, str], Host]) -> None:
+    s1 = boot("s1", "192.168.1.11")
     deployment.describe([server(s1)])
     s1.run("mkdir /root/bin && mv /usr/bin/sha256sum /root/bin/")
     s1.run("cat > /usr/bin/sha256sum && chmod +x /usr/bin/sha256sum", stdin="#!/bin/sh\nexit 1\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -94,7 +95,7 @@ def test_all_problems_of_the_preflight_are_reported_together(deployment: Deploym
 
 
 def test_a_binary_with_another_checksum_is_not_installed(deployment: Deployment, s1: Host) -> None:
-    deployment.k3s_sha256 = "0" * 64
+    deployment.k3s_sha256[deployment.version] = "0" * 64
     deployment.describe([server(s1)])
 
     failed = deployment.apply()
@@ -102,6 +103,7 @@ def test_a_binary_with_another_checksum_is_not_installed(deployment: Deployment,
     assert failed.code == 1
     assert f"expected {'0' * 64}" in failed.output
     assert s1.run("ls /usr/local/bin/") == ""
+    assert s1.run("systemctl cat k3s 2>/dev/null; true") == ""
 
 
 def test_the_secrets_of_another_location_are_refused(deployment: Deployment, lab: Lab, s1: Host) -> None:
@@ -134,3 +136,63 @@ def test_a_server_without_an_ecdsa_host_key_is_told_how_to_make_one(deployment: 
     assert failed.code == 1
     assert "s1: the sshd at 192.168.1.11:22 has no ECDSA host key" in failed.output
     assert "ssh-keygen -A" in failed.output
+
+
+def test_addresses_that_other_machines_have_are_named(deployment: Deployment, boot: Callable[[str, str], Host]) -> None:
+    s1, other = boot("s1", "192.168.1.11"), boot("other", "192.168.1.99")
+    other.run("ip address add 192.168.1.252/32 dev host0; ip address add 192.168.1.240/32 dev host0")
+    deployment.describe([server(s1)], vip="192.168.1.252")
+
+    failed = deployment.apply()
+
+    assert failed.code == 1
+    for address in ("192.168.1.252", "192.168.1.240"):
+        assert f"s1: preflight: {address} is in use" in failed.output
+    assert s1.run(PRISTINE) == ""
+
+
+def test_everything_that_a_machine_lacks_is_reported_with_its_remedy(deployment: Deployment, s1: Host) -> None:
+    stubs = {
+        "nproc": "echo 1",
+        "df": "echo; echo x x x 1000 x x",
+        "findmnt": "echo rw,noexec",
+        "uname": '[ "$1" = -m ] && echo aarch64 || echo other',
+        "ss": "echo 'LISTEN 0 1 users:((\"apache2\",pid=1,fd=1))'",
+        "dd": "/usr/bin/sleep 11",
+        "ip": 'case "$*" in *"route get"*) echo "x via 192.168.1.1" ;; esac',
+    }
+    for name, text in stubs.items():
+        s1.run(f"cat > /usr/local/bin/{name} && chmod +x /usr/local/bin/{name}", stdin=f"#!/bin/sh\n{text}\n")
+    s1.run("rm /usr/local/sbin/modprobe; sed -i s/trixie/forky/ /etc/os-release; sed -i 's/^VERSION_ID.*/VERSION_ID=14/' /etc/os-release")
+    s1.run("mkdir -p /root/pci/0 && echo 0x10de > /root/pci/0/vendor && echo 0x030000 > /root/pci/0/class")
+    s1.run("mount --bind /root/pci /sys/bus/pci/devices")
+    deployment.describe([server(s1)], vip="192.168.1.252")
+
+    failed = deployment.apply()
+
+    for reason, remedy in {
+        "the processor is aarch64": "The pinned K3s binary is for x86_64",
+        "the system is debian 14": "Install Debian 13.",
+        "1 cores (K3s needs 2 in role server)": "Use a larger machine",
+        "1000 MiB free below /var/lib": "Make room",
+        "a synchronous write takes 1": "Put /var/lib on an SSD of its own",
+        "programs may not be run from /tmp": "mount -o remount,exec /tmp",
+        "the machine calls itself other": "hostnamectl set-hostname s1",
+        "port 6443 is taken by apache2": "Stop that program",
+        "192.168.1.252 is not on this server's own wire": "Choose an address of the servers' subnet.",
+        "there is a GPU of NVIDIA, and its driver is not loaded": "apt-get install -y nvidia-driver",
+    }.items():
+        assert any(reason in line and remedy in line for line in failed.output.splitlines()), reason
+    assert "nothing was changed on this server" in failed.output
+    assert s1.run(PRISTINE) == ""
+
+
+def test_debian_12_is_warned_about_and_taken(deployment: Deployment, s1: Host) -> None:
+    s1.run("sed -i 's/^VERSION_ID.*/VERSION_ID=12/' /etc/os-release")
+    deployment.k3s_sha256[deployment.version] = "0" * 64
+    deployment.describe([server(s1)])
+
+    stopped = deployment.apply()
+
+    assert "s1: preflight: warning: the system is debian 12. Install Debian 13." in stopped.output
+    assert "s1: preflight passed" in stopped.output

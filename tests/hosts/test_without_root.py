@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
+from ib_constructs.versions import K3S_VERSION
 from tests.hosts.deployment import Deployment
 from tests.hosts.keys import SshKey
 from tests.hosts.loopback import start_sshd
@@ -23,7 +24,7 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, str]]:
 @pytest.fixture
 def deployment(tmp_path: Path) -> Deployment:
     """A location not yet described."""
-    return Deployment([], SshKey.make(ed25519.Ed25519PrivateKey).private, tmp_path, "0" * 64)
+    return Deployment([], SshKey.make(ed25519.Ed25519PrivateKey).private, tmp_path, {K3S_VERSION: "0" * 64})
 
 
 def entry(port: int, host_key: str) -> dict[str, str | int]:

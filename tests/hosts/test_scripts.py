@@ -1,0 +1,463 @@
+"""Our scripts by themselves: every way they can go, and a kill before each of their commands."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.hosts.sandbox import Sandbox
+
+DATA, CONFIG, MIRROR = "var/lib/rancher/k3s", "etc/rancher/k3s", "http://mirror/v1.36.5"
+TLS = ("server-ca", "client-ca", "request-header-ca", "etcd/peer-ca", "etcd/server-ca")
+PREPARE = {
+    "ROLE": "server",
+    "CONTROL_PLANE": "192.168.1.11 192.168.1.12",
+    "HOSTS": "192.168.1.240 dex.example.com",
+    "SHARED_STORAGE": "yes",
+}
+IDENTITY = {
+    "server-ca.crt": "CA",
+    "server-token": "K10x::server:y",
+    "agent-token": "K10x::node:y",
+    **{f"tls/{name}.{end}": f"{name} {end}" for name in TLS for end in ("crt", "key")},
+    "tls/service.key": "service",
+}
+INSTALL = {
+    "ROLE": "server",
+    "FINGERPRINT": "mine",
+    "FOUNDER": "yes",
+    "PEERS": "192.168.1.12 192.168.1.252",
+    "JOIN_ADDRESS": "192.168.1.252",
+    "K3S_VERSION": "v1.36.5+k3s1",
+    "K3S_URL": MIRROR,
+    "K3S_SHA256": "",
+    "IMAGES_SHA256": "",
+}
+CONFIGURE = {
+    "ROLE": "server",
+    "INSTALLATION": "label",
+    "CA_SHA256": hashlib.sha256(b"CA").hexdigest(),
+    "API_VIP": "",
+    "PEERS": "192.168.1.12",
+    "JOIN_ADDRESS": "192.168.1.252",
+}
+FILES = {"etc/config.yaml": "new: true\n", "etc/admission.yaml": "a: b\n", "manifests/ib-admins.yaml": "kind: Binding\n"}
+LEAVE = {"API_VIP": ""}
+
+
+@pytest.fixture
+def make(rootfs: Path, tmp_path: Path) -> Callable[[str], Sandbox]:
+    """A sandbox of that name."""
+    return lambda name: Sandbox(rootfs, tmp_path / name)
+
+
+@pytest.fixture
+def sandbox(make: Callable[[str], Sandbox]) -> Sandbox:
+    """A fresh machine, with K3s on the mirror."""
+    return ready(make("machine"))
+
+
+def ready(sandbox: Sandbox) -> Sandbox:
+    binary = sandbox.path("stub/k3s")
+    sandbox.write("stub/web/mirror_v1.36.5_k3s", binary.read_text())
+    sandbox.write("stub/web/mirror_v1.36.5_sha256sum-amd64.txt", f"{digest(binary)}  k3s\n")
+    sandbox.write("stub/web/127.0.0.1_6443_cacerts", "CA")
+    return sandbox
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def installed(sandbox: Sandbox) -> Sandbox:
+    """A founder as install.sh leaves it, with the etcd that its first start makes."""
+    assert sandbox.run("install", INSTALL, IDENTITY).returncode == 0
+    sandbox.write(f"{DATA}/server/tls/server-ca.crt", "server-ca crt")
+    return sandbox
+
+
+# --- prepare.sh ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_prepared_server_is_prepared_no_further(sandbox: Sandbox) -> None:
+    assert sandbox.run("prepare", PREPARE).returncode == 0
+    before = sandbox.tree()
+    assert sandbox.run("prepare", PREPARE).returncode == 0
+    assert sandbox.tree() == before
+    assert "etc/inference-platform/firewall.nft" in before
+    assert "192.168.1.11, 192.168.1.12" in sandbox.path("etc/inference-platform/firewall.nft").read_text()
+
+
+def test_packages_that_are_there_are_not_asked_for(sandbox: Sandbox) -> None:
+    sandbox.run("prepare", PREPARE)
+    assert [call for call in sandbox.calls() if call.startswith("apt-get")] == []
+
+
+def test_missing_packages_are_installed_and_remembered(sandbox: Sandbox) -> None:
+    sandbox.write("stub/packages", "curl\nnftables\nsystemd-timesyncd\n")
+    assert sandbox.run("prepare", PREPARE).returncode == 0
+    assert any(call.startswith("apt-get -qq install -y") and "chrony" in call and "open-iscsi" in call for call in sandbox.calls())
+    sandbox.run("leave", LEAVE)
+    removal = next(call for call in reversed(sandbox.calls()) if call.startswith("apt-get"))
+    assert "chrony-" in removal
+    assert removal.endswith("systemd-timesyncd"), "what chrony replaced comes back"
+
+
+def test_volumes_of_one_server_need_no_packages_for_shared_ones(sandbox: Sandbox) -> None:
+    sandbox.write("stub/packages", "")
+    sandbox.run("prepare", {**PREPARE, "SHARED_STORAGE": "no"})
+    assert not [call for call in sandbox.calls() if "open-iscsi" in call]
+
+
+def test_a_mirror_that_is_away_is_named_with_what_apt_says(sandbox: Sandbox) -> None:
+    sandbox.write("stub/packages", "")
+    sandbox.write("stub/no-mirror", "")
+    failed = sandbox.run("prepare", PREPARE)
+    assert failed.returncode == 1
+    assert "E: mirror away" in failed.stderr
+    assert "cannot install chrony curl nftables" in failed.stderr
+
+
+def test_a_kernel_without_the_modules_is_named(sandbox: Sandbox) -> None:
+    sandbox.write("stub/no-modules", "")
+    failed = sandbox.run("prepare", PREPARE)
+    assert "the kernel module br_netfilter cannot be loaded. Install the kernel of this Debian" in failed.stderr
+
+
+def test_an_agent_has_no_firewall_and_a_server_that_becomes_one_loses_it(sandbox: Sandbox) -> None:
+    sandbox.run("prepare", PREPARE)
+    sandbox.run("prepare", {**PREPARE, "ROLE": "agent"})
+    assert not sandbox.path("etc/inference-platform/firewall.nft").is_file()
+    assert "nft delete table inet inference_platform" in sandbox.calls()
+
+
+def test_a_server_that_gets_another_role_stops_k3s_before_it_could_join_again(sandbox: Sandbox) -> None:
+    installed(sandbox)
+    sandbox.run("prepare", PREPARE)
+    assert "systemctl disable --quiet --now k3s" not in sandbox.calls()
+    sandbox.run("prepare", {**PREPARE, "ROLE": "agent"})
+    assert "systemctl disable --quiet --now k3s" in sandbox.calls()
+
+
+def test_leaving_undoes_the_preparation(sandbox: Sandbox) -> None:
+    sandbox.write("etc/hosts", "127.0.0.1 localhost\n")
+    before = sandbox.tree()
+    sandbox.run("prepare", PREPARE)
+    assert sandbox.tree() != before
+    left = sandbox.run("leave", LEAVE)
+    assert left.returncode == 0, left.stderr
+    assert sandbox.tree() == before
+
+
+# --- install.sh ---------------------------------------------------------------------------------------------------------
+
+
+def start_of(sandbox: Sandbox) -> str:
+    return sandbox.path(f"{CONFIG}/config.yaml.d/10-start.yaml").read_text()
+
+
+def test_where_nobody_answers_the_founder_founds_with_all_authorities(sandbox: Sandbox) -> None:
+    done = sandbox.run("install", INSTALL, IDENTITY)
+    assert done.returncode == 0, done.stderr
+    assert start_of(sandbox) == "cluster-init: true\n"
+    assert sandbox.path(f"{DATA}/server/tls/etcd/peer-ca.key").read_text() == "etcd/peer-ca key"
+    assert not sandbox.path("run/inference-platform/stage").exists(), "no secret stays in memory"
+
+
+def test_where_a_member_answers_the_founder_joins_it(sandbox: Sandbox) -> None:
+    sandbox.write("stub/web/192.168.1.12_6443_cacerts", "CA")
+    done = sandbox.run("install", INSTALL, IDENTITY)
+    assert "finds the cluster running at 192.168.1.12" in done.stdout
+    assert start_of(sandbox) == "server: https://192.168.1.12:6443\n"
+    assert not sandbox.path(f"{DATA}/server/tls").exists(), "a joiner gets the authorities from the cluster"
+
+
+def test_a_founder_does_not_found_where_another_cluster_answers(sandbox: Sandbox) -> None:
+    sandbox.write("stub/web/192.168.1.252_6443_cacerts", "another CA")
+    failed = sandbox.run("install", INSTALL, IDENTITY)
+    assert failed.returncode == 1
+    assert "another Kubernetes cluster answers at 192.168.1.252:6443" in failed.stderr
+    assert not sandbox.path(f"{DATA}/server/tls").exists()
+
+
+def test_a_peer_that_cannot_be_asked_stops_the_founding(sandbox: Sandbox) -> None:
+    sandbox.write("stub/web/192.168.1.12_6443_cacerts.code", "28")
+    failed = sandbox.run("install", INSTALL, IDENTITY)
+    assert "it cannot be told whether a member of this cluster is at 192.168.1.12:6443 (curl: 28)" in failed.stderr
+    assert not sandbox.path(f"{DATA}/server/tls").exists()
+
+
+def test_a_folder_that_etcd_never_ran_in_makes_no_member(sandbox: Sandbox) -> None:
+    sandbox.write(f"{DATA}/server/db/etcd/name", "s1-12345678")
+    done = sandbox.run("install", {**INSTALL, "FOUNDER": "no"}, IDENTITY)
+    assert "joins the cluster at 192.168.1.252" in done.stdout
+    sandbox.write(f"{DATA}/server/db/etcd/member/wal/0", "")
+    assert "is a member already" in sandbox.run("install", {**INSTALL, "FOUNDER": "no"}, IDENTITY).stdout
+    sandbox.write(f"{DATA}/server/db/etcd/tombstone", "")
+    assert "joins the cluster" in sandbox.run("install", {**INSTALL, "FOUNDER": "no"}, IDENTITY).stdout, "the others took it out"
+
+
+@pytest.mark.parametrize(
+    ("running", "wanted", "reason"),
+    [
+        ("v1.36.5+k3s1", "v1.36.4+k3s1", "cannot go back to v1.36.4+k3s1"),
+        ("v1.36.5+k3s2", "v1.36.5+k3s1", "cannot go back to v1.36.5+k3s1"),
+        ("v1.36.5+k3s1", "v1.38.0+k3s1", "v1.38.0+k3s1 skips a minor version"),
+        ("v1.36.5+k3s1", "v2.0.0+k3s1", "v2.0.0+k3s1 skips a minor version"),
+    ],
+)
+def test_a_version_below_or_beyond_the_next_minor_is_refused(sandbox: Sandbox, running: str, wanted: str, reason: str) -> None:
+    installed(sandbox)
+    sandbox.write("stub/version", running)
+    before = sandbox.tree()
+    failed = sandbox.run("install", {**INSTALL, "K3S_VERSION": wanted}, IDENTITY)
+    assert failed.returncode == 1
+    assert reason in failed.stderr
+    assert sandbox.tree() == before
+
+
+@pytest.mark.parametrize("wanted", ["v1.36.5+k3s1", "v1.36.5+k3s2", "v1.36.10+k3s1", "v1.37.0+k3s1"])
+def test_the_same_version_the_next_patch_and_the_next_minor_are_taken(sandbox: Sandbox, wanted: str) -> None:
+    installed(sandbox)
+    assert sandbox.run("install", {**INSTALL, "K3S_VERSION": wanted}, IDENTITY).returncode == 0
+
+
+def test_a_binary_of_another_checksum_is_not_installed(sandbox: Sandbox) -> None:
+    failed = sandbox.run("install", {**INSTALL, "K3S_SHA256": "0" * 64}, IDENTITY)
+    assert f"expected {'0' * 64}. It is not the pinned release; nothing was installed." in failed.stderr
+    assert not sandbox.path("usr/local/bin/k3s").exists()
+    assert not sandbox.path("usr/local/bin/k3s.new").exists()
+
+
+@pytest.mark.parametrize("missing", ["k3s", "sha256sum-amd64.txt"])
+def test_a_mirror_without_the_release_is_named(sandbox: Sandbox, missing: str) -> None:
+    sandbox.path(f"stub/web/mirror_v1.36.5_{missing}").unlink()
+    failed = sandbox.run("install", INSTALL, IDENTITY)
+    assert failed.returncode == 1
+    assert f"{MIRROR}/{missing}" in failed.stderr
+    assert "mirrors.k3s" in failed.stderr
+
+
+def test_a_server_that_becomes_an_agent_forgets_the_control_plane(sandbox: Sandbox) -> None:
+    installed(sandbox)
+    sandbox.write(f"{CONFIG}/admission.yaml", "a: b")
+    done = sandbox.run("install", {**INSTALL, "ROLE": "agent", "FOUNDER": "no"}, {"server-ca.crt": "CA", "agent-token": "K10x::node:y"})
+    assert done.returncode == 0, done.stderr
+    left = [name for name in sandbox.tree() if name.startswith((DATA, CONFIG))]
+    assert left == [f"{CONFIG}/agent-token", f"{CONFIG}/config.yaml.d/10-start.yaml", f"{CONFIG}/location-identity"]
+    assert "ExecStart=/usr/local/bin/k3s agent" in sandbox.path("etc/systemd/system/k3s.service").read_text()
+
+
+# --- configure.sh -------------------------------------------------------------------------------------------------------
+
+
+def test_a_configured_founder_never_founds_again(sandbox: Sandbox) -> None:
+    done = installed(sandbox).run("configure", CONFIGURE, FILES)
+    assert done.returncode == 0, done.stderr
+    assert start_of(sandbox) == "server: https://192.168.1.252:6443\n"
+    assert sandbox.path(f"{DATA}/server/tls/server-ca.crt").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_founder_without_others_keeps_its_start(sandbox: Sandbox) -> None:
+    installed(sandbox).run("configure", {**CONFIGURE, "PEERS": ""}, FILES)
+    assert start_of(sandbox) == "cluster-init: true\n"
+
+
+def test_a_first_configuration_that_fails_is_taken_away_and_k3s_stopped(sandbox: Sandbox) -> None:
+    installed(sandbox)
+    sandbox.write("stub/refused", "new")
+    failed = sandbox.run("configure", CONFIGURE, FILES)
+    assert failed.returncode == 1
+    assert "K3s does not come up; correct what is named above and deploy again" in failed.stderr
+    assert "journal says why" in failed.stderr
+    assert not sandbox.path(f"{CONFIG}/config.yaml").exists()
+    assert not sandbox.path("stub/k3s-active").exists(), "K3s would try for ever"
+
+
+def test_a_later_one_that_fails_is_replaced_by_the_last_one_that_worked(sandbox: Sandbox) -> None:
+    installed(sandbox).run("configure", CONFIGURE, FILES)
+    before = sandbox.tree()
+    sandbox.write("stub/refused", "newer")
+    failed = sandbox.run("configure", CONFIGURE, {**FILES, "etc/config.yaml": "newer: true\n", "etc/registries.yaml": "m: n\n"})
+    assert "K3s does not come up with the new configuration; it runs with the last one again" in failed.stderr
+    assert sandbox.tree() == before
+
+
+def test_where_neither_works_both_are_said(sandbox: Sandbox) -> None:
+    installed(sandbox).run("configure", CONFIGURE, FILES)
+    sandbox.write("stub/not-ready", "")
+    failed = sandbox.run("configure", CONFIGURE, {**FILES, "etc/config.yaml": "newer: true\n"})
+    assert "check failed: the API server is ready (/readyz)" in failed.stderr
+    assert "K3s comes up neither with the new configuration nor with the last one" in failed.stderr
+
+
+def test_a_member_is_not_restarted_while_another_is_down(sandbox: Sandbox) -> None:
+    installed(sandbox).run("configure", CONFIGURE, FILES)
+    sandbox.write(f"{DATA}/server/db/etcd/member/wal/0", "")
+    sandbox.write("stub/addresses", "192.168.1.11 192.168.1.12")
+    sandbox.write("stub/down", "")
+    before = sandbox.tree()
+    failed = sandbox.run("configure", CONFIGURE, {**FILES, "etc/config.yaml": "newer: true\n"})
+    assert "K3s is not restarted here: the server 192.168.1.12 does not answer" in failed.stderr
+    assert sandbox.tree() == before
+    sandbox.write("stub/addresses", "192.168.1.11")
+    sandbox.path("stub/down").unlink()
+    assert sandbox.run("configure", CONFIGURE, FILES).returncode == 0, "one that never joined is not waited for"
+
+
+def test_objects_of_a_withdrawn_manifest_are_deleted(sandbox: Sandbox) -> None:
+    installed(sandbox).run("configure", CONFIGURE, {**FILES, "manifests/ib-kube-vip.yaml": "kind: DaemonSet\n"})
+    sandbox.run("configure", CONFIGURE, FILES)
+    assert any("delete --ignore-not-found -f" in call and "ib-kube-vip.yaml" in call for call in sandbox.calls())
+    assert not sandbox.path(f"{DATA}/server/manifests/ib-kube-vip.yaml").is_file()
+
+
+def test_an_agent_asks_with_its_own_rights(sandbox: Sandbox) -> None:
+    agent = {"server-ca.crt": "CA", "agent-token": "K10x::node:y"}
+    sandbox.run("install", {**INSTALL, "ROLE": "agent", "FOUNDER": "no"}, agent)
+    done = sandbox.run("configure", {**CONFIGURE, "ROLE": "agent"}, {"etc/config.yaml": "new: true\n"})
+    assert done.returncode == 0, done.stderr
+    assert any("--kubeconfig /var/lib/rancher/k3s/agent/kubelet.kubeconfig get node s1" in call for call in sandbox.calls())
+
+
+# --- retire.sh ----------------------------------------------------------------------------------------------------------
+
+
+def retire(sandbox: Sandbox, label: str | None, installation: str = "", **behaviour: str) -> tuple[int, str, list[str]]:
+    sandbox.write("stub/k3s-active", "")
+    sandbox.write(f"{CONFIG}/k3s.yaml", "")
+    sandbox.write("usr/local/bin/k3s", sandbox.path("stub/k3s").read_text(), 0o755)
+    if label is not None:
+        sandbox.write("stub/label", label)
+    for name in behaviour:
+        sandbox.write(f"stub/{name.replace('_', '-')}", "")
+    done = sandbox.run("retire", {"NODE": "a1", "INSTALLATION": installation})
+    return (
+        done.returncode,
+        done.stdout + done.stderr,
+        [call for call in sandbox.calls() if call.startswith("k3s") and ("drain" in call or "delete" in call)],
+    )
+
+
+def test_a_node_that_leaves_is_drained_and_deleted(sandbox: Sandbox) -> None:
+    code, said, calls = retire(sandbox, "any")
+    assert (code, len(calls)) == (0, 2)
+    assert "node a1 is deleted" in said
+
+
+def test_a_node_of_this_very_installation_stays(sandbox: Sandbox) -> None:
+    assert retire(sandbox, "mine", "mine") == (0, "", [])
+
+
+def test_a_node_of_an_earlier_installation_goes(sandbox: Sandbox) -> None:
+    assert len(retire(sandbox, "another", "mine")[2]) == 2
+
+
+def test_a_node_that_is_gone_is_left_in_peace(sandbox: Sandbox) -> None:
+    assert retire(sandbox, None) == (0, "", [])
+
+
+def test_a_drain_that_a_budget_forbids_is_named_and_does_not_keep_the_node(sandbox: Sandbox) -> None:
+    code, said, calls = retire(sandbox, "any", budget="")
+    assert code == 0
+    assert "a1 could not be drained in time" in said
+    assert "disruption budget" in said
+    assert len(calls) == 2
+
+
+def test_a_node_that_cannot_be_deleted_stops_its_successor_and_not_its_leaving(sandbox: Sandbox) -> None:
+    code, said, _ = retire(sandbox, "any", no_delete="")
+    assert code == 0
+    assert "kubectl delete node a1" in said
+    assert retire(sandbox, "another", "mine")[0] == 1
+
+
+def test_where_no_k3s_runs_nobody_can_be_let_go(sandbox: Sandbox) -> None:
+    done = sandbox.run("retire", {"NODE": "a1", "INSTALLATION": ""})
+    assert (done.returncode, "no K3s runs here that could let a1 go" in done.stdout) == (0, True)
+    done = sandbox.run("retire", {"NODE": "s1", "INSTALLATION": ""})
+    assert "is the only server, so nobody lets it go" in done.stdout
+
+
+# --- restore.sh ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_restore_keeps_what_was_there_and_starts_as_the_only_member(sandbox: Sandbox) -> None:
+    installed(sandbox)
+    sandbox.write(f"{DATA}/server/db/etcd/member/wal/0", "old")
+    sandbox.write("root/snapshot", "x")
+    done = sandbox.run("restore", {"STEP": "restore", "SNAPSHOT": "/root/snapshot"})
+    assert done.returncode == 0, done.stderr
+    assert "what etcd had is kept in /var/lib/rancher/k3s/server/etcd-before-restore-" in done.stdout
+    (kept,) = sandbox.path(f"{DATA}/server").glob("etcd-before-restore-*")
+    assert (kept / "member/wal/0").read_text() == "old"
+    assert start_of(sandbox) == "cluster-init: true\n"
+    sandbox.run("restore", {"STEP": "settle", "JOIN_ADDRESS": "192.168.1.252"})
+    assert start_of(sandbox) == "server: https://192.168.1.252:6443\n"
+
+
+def test_a_snapshot_that_k3s_refuses_is_said_with_its_reason(sandbox: Sandbox) -> None:
+    installed(sandbox)
+    sandbox.write("root/snapshot", "x")
+    sandbox.write("stub/no-reset", "")
+    failed = sandbox.run("restore", {"STEP": "restore", "SNAPSHOT": "/root/snapshot"})
+    assert failed.returncode == 1
+    assert "bad snapshot" in failed.stderr
+    assert "K3s cannot restore /root/snapshot" in failed.stderr
+
+
+def test_a_snapshot_that_is_not_there_changes_nothing(sandbox: Sandbox) -> None:
+    installed(sandbox)
+    before = sandbox.tree()
+    assert "there is no snapshot /root/none" in sandbox.run("restore", {"STEP": "restore", "SNAPSHOT": "/root/none"}).stderr
+    assert sandbox.tree() == before
+
+
+# --- killed before each command -----------------------------------------------------------------------------------------
+
+KILLED: Mapping[str, tuple[dict[str, str], dict[str, str], bool]] = {
+    "prepare": (PREPARE, {}, False),
+    "install": (INSTALL, IDENTITY, False),
+    "configure": (CONFIGURE, FILES, True),
+    "leave": (LEAVE, {}, True),
+}
+
+
+@pytest.mark.parametrize("script", KILLED)
+def test_killed_before_any_of_its_commands_and_run_again_it_comes_to_the_same(
+    make: Callable[[str], Sandbox], tmp_path: Path, script: str
+) -> None:
+    environment, files, after_install = KILLED[script]
+
+    base = ready(make("base"))
+    base.write("etc/hosts", "127.0.0.1 localhost\n")
+    if after_install:
+        base.run("prepare", PREPARE)
+        installed(base)
+
+    def begin(name: str) -> Sandbox:
+        subprocess.run(["cp", "-a", str(base.folder), str(tmp_path / name)], check=True)
+        return Sandbox(base.rootfs, tmp_path / name)
+
+    undisturbed = begin("undisturbed")
+    assert undisturbed.run(script, environment, files, kill_at=0).returncode == 0
+    steps, expected = int(undisturbed.path("stub/steps").read_text()), undisturbed.tree()
+
+    def difference(step: int) -> str:
+        sandbox = begin(f"killed-{step}")
+        assert sandbox.run(script, environment, files, kill_at=step).returncode == -signal.SIGKILL, step
+        again = sandbox.run(script, environment, files)
+        differs = set(sandbox.tree().items()) ^ set(expected.items())
+        shutil.rmtree(sandbox.folder)
+        return f"killed before command {step}: {again.stderr[-300:]} {differs}" if again.returncode or differs else ""
+
+    with ThreadPoolExecutor(4) as pool:
+        different = [found for found in pool.map(difference, range(1, steps + 1)) if found]
+    assert different == []
