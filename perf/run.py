@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 
 from perf.cpu import adopt_orphans, cpu_seconds
+from perf.first_apply import first_apply
 
 ROUNDS = 5
 Row = Mapping[str, object]
@@ -36,7 +37,7 @@ def synth_ratio() -> Row:
     }
 
 
-ROWS: Mapping[str, Callable[[], Row]] = {"synth_ratio": synth_ratio}
+ROWS: Mapping[str, Callable[[], Row]] = {"synth_ratio": synth_ratio, "first_apply": first_apply}
 
 
 def main() -> None:

@@ -1,0 +1,42 @@
+"""The computed length of a first deployment."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perf.first_apply import TABLE, critical_path
+
+STEPS = tomllib.loads(TABLE.read_text())
+
+
+def test_the_path_is_the_longest_way_through_the_steps() -> None:
+    steps: dict[str, dict[str, Any]] = {
+        "a": {"seconds": 1, "after": []},
+        "b": {"seconds": 5, "after": ["a"]},
+        "c": {"seconds": 2, "after": ["a"]},
+    }
+    assert critical_path(steps) == (6, ["a", "b"])
+
+
+def test_a_step_that_waits_for_an_unknown_one_is_refused() -> None:
+    with pytest.raises(ValueError, match="not described: nowhere"):
+        critical_path({"a": {"seconds": 1, "after": ["nowhere"]}})
+
+
+def test_every_step_has_a_source() -> None:
+    assert [name for name, step in STEPS.items() if not step["source"]] == []
+
+
+def test_the_diagram_shows_the_critical_path() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "life-cycle.md").read_text()
+    shown = re.search(r"class (\S+) critical", page)
+    assert shown
+    names = [
+        re.sub(r"^([ic])(\d)$", lambda m: f"{'install' if m[1] == 'i' else 'configure'}-s{m[2]}", name) for name in shown[1].split(",")
+    ]
+    assert names == critical_path(STEPS)[1]
