@@ -13,7 +13,7 @@ POINTS = {
     "before anything is changed": ("dd", "*/.preflight-latency*"),
     "while packages are installed": ("apt-get", "*install*"),
     "while K3s is downloaded": ("curl", "*/k3s"),
-    "while K3s starts": ("systemctl", "restart k3s"),
+    "while K3s starts": ("systemctl", "*restart*k3s"),
     "while it is waited for": ("curl", "*/ping"),
 }
 HANGS = """#!/bin/sh
