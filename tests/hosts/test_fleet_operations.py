@@ -68,7 +68,7 @@ def test_reboot_rolls_through_the_servers_then_the_agents(fleet: Fleet) -> None:
     changed = {name for name in fleet.roles if fleet.started(name) != before[name]}
     assert changed == {"s2", "a1"}
     assert fleet.all_ready()
-    assert "unschedulable" not in fleet.kubectl("get nodes -o yaml")
+    until(lambda: "unschedulable" not in fleet.kubectl("get nodes -o yaml"), "no Node is cordoned or tainted", seconds=30)
     assert "inference_platform" in fleet.hosts["s2"].run("nft list tables"), "the firewall is back before anyone is"
 
 

@@ -43,12 +43,12 @@ def test_terraform_itself_verifies_the_host_key_where_ssh_keyscan_is_missing(
 
 
 def test_an_unreachable_server_is_named_with_what_to_check(deployment: Deployment, s1: Host) -> None:
-    deployment.describe([server(s1), {**server(s1, role="agent"), "name": "s2", "ip": "192.168.1.12"}])
+    deployment.describe([server(s1), {**server(s1, role="agent"), "name": "s2", "ip": "192.168.1.77"}])
 
     failed = deployment.apply()
 
     assert failed.code == 1
-    assert "s2: no SSH server answers at 192.168.1.12:22 within 10 s" in failed.output
+    assert "s2: no SSH server answers at 192.168.1.77:22 within 10 s" in failed.output
     assert "ip, ssh_host and ssh_port in the location file" in failed.output
     assert s1.run(PRISTINE) == "", "no server is changed before all passed the preflight"
 

@@ -112,7 +112,7 @@ check_ports() {
   ! systemctl is-active --quiet k3s || return 0
   [ "$ROLE" = server ] && ports="6443 6444 2379 2380 10250" || ports=10250
   for port in $ports; do
-    holder=$(ss -Hltnp "sport = :$port" | sed -n 's/.*users:((\("[^"]*"\).*/\1/p' | head -n 1)
+    holder=$(ss -Hltnp "sport = :$port" | sed -n 's/.*users:(("\([^"]*\)".*/\1/p' | head -n 1)
     [ -z "$holder" ] && state=ok || state=problem
     result "port $port" "$state" "port $port is ${holder:+taken by }${holder:-free}" "Stop that program; K3s needs the port."
   done
