@@ -61,8 +61,8 @@ snapshots: setup ## list etcd's snapshots (LOCATION=<name>)
 snapshot: setup ## save an etcd snapshot now (LOCATION=<name>)
 	$(OPERATION)
 
-restore: setup ## bring the cluster back to a snapshot (LOCATION=<name> SNAPSHOT=<name or ./file>)
-	$(OPERATION) --snapshot "$(SNAPSHOT)"
+restore: setup ## bring the cluster back to a snapshot (LOCATION=<name> SNAPSHOT=<name or ./file>, WITHOUT=<servers that are gone>)
+	$(OPERATION) --snapshot "$(SNAPSHOT)" $(if $(WITHOUT),--without $(WITHOUT))
 
 lock: setup ## raise the locked versions within what Pipfile and package.json allow
 	$(PIPENV) lock --categories "packages control-app dev-packages"

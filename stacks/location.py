@@ -35,7 +35,8 @@ from ib_constructs import (
     RootAuthority,
     RootAuthorityProps,
 )
-from ib_constructs.k3s_config import S3_SECRET
+from ib_constructs.k3s_config import S3_SECRET, SNAPSHOTS_KEPT
+from ib_constructs.root_authority import LETSENCRYPT_STAGING_ROOTS
 from stacks.cluster import k3s_cluster
 from stacks.schema import Location
 
@@ -68,11 +69,11 @@ class LocationStack(TerraformStack):
         kubeconfig = Kubeconfig(location=location.name, domain=location.domain, api_address=str(location.api_address), identity=identity)
         self._kubernetes_providers(kubeconfig)
 
-        root = None
+        issuer_ca = LETSENCRYPT_STAGING_ROOTS if location.certificates.issuer == "letsencrypt-staging" else None
         if location.certificates.issuer == "local":
-            root = RootAuthority(self, "root", RootAuthorityProps(location=location.name, protect=location.protect)).certificate
-            TerraformOutput(self, "root_ca", value=root, description="Root certificate of the location, for people's trust stores")
-        cluster = k3s_cluster(self, location, identity, ssh_private_key, root)
+            issuer_ca = RootAuthority(self, "root", RootAuthorityProps(location=location.name, protect=location.protect)).certificate
+            TerraformOutput(self, "root_ca", value=issuer_ca, description="Root certificate of the location, for people's trust stores")
+        cluster = k3s_cluster(self, location, identity, ssh_private_key, issuer_ca)
         self._snapshots_to_s3(location, cluster)
         MetalLb(
             self,
@@ -144,6 +145,9 @@ class LocationStack(TerraformStack):
                 "etcd-s3-bucket": s3.bucket,
                 "etcd-s3-region": s3.region,
                 "etcd-s3-folder": f"{location.name}/etcd",
+                # As many as the servers keep; K3s's default in a bucket is five. Beside the others in its configuration K3s
+                # would ignore this Secret.
+                "etcd-s3-retention": str(SNAPSHOTS_KEPT),
                 "etcd-s3-access-key": access_key,
                 "etcd-s3-secret-key": secret_key,
             },

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from cdktf import Annotations, AssetType, DataResource, Fn, ITerraformDependable, TerraformAsset, TerraformLocal, TerraformResourceLifecycle
@@ -53,7 +53,7 @@ class K3sClusterProps:
 class K3sCluster(Construct):
     """Servers that make up one Kubernetes cluster; `ready` when its control plane is.
 
-    For each server: membership (checks before anything is changed; lets go of the Node and uninstalls on leaving),
+    For each server: checks before anything is changed on any, membership (lets go of the Node and uninstalls on leaving),
     retirement of what had its name before, preparation of the machine, installation (identity, binary, unit) and
     configuration. Control-plane servers follow one after another, so that a change rolls through them; agents together.
     """
@@ -70,7 +70,7 @@ class K3sCluster(Construct):
             )
         self._control_plane = [server for server in props.servers if server.role == "server"]
         self._private_key = TerraformLocal(self, "ssh-private-key", props.ssh_private_key).friendly_unique_id
-        membership = self._membership()
+        membership = self._membership(self._all_checks())
         # A server that is no longer one gives up its etcd membership before the others' firewalls shut it out.
         retired = [self._retirement(server, membership) for server in props.servers if self._others(server)] or [membership]
         prepared = {server.name: self._preparation(server, retired) for server in props.servers}
@@ -84,14 +84,21 @@ class K3sCluster(Construct):
             if server.role == "agent":
                 self._server(server, [prepared[server.name], self.ready])
 
-    def _membership(self) -> DataResource:
+    def _all_checks(self) -> DataResource:
+        """Apart from membership: a failed check taints its resource, and a protected one could never be replaced."""
+        resource = DataResource(self, "checks")
+        checked = {server.name: {**server.connection_input(), "of": self._preflight_environment(server)} for server in self._props.servers}
+        resource.add_override("for_each", checked)
+        resource.add_override("input", {key: f"${{each.value.{key}}}" for key in ("name", "host", "port", "host_key")})
+        environment = {key: f"${{each.value.of.{key}}}" for key in self._preflight_environment(self._props.servers[0])}
+        resource.add_override("provisioner", self._checks(environment, silent_peer="problem"))
+        return resource
+
+    def _membership(self, checks: DataResource) -> DataResource:
         """One resource over all servers: only a removed `for_each` key runs its destroy-time provisioners."""
         lifecycle = TerraformResourceLifecycle(prevent_destroy=self._props.protect)
-        resource = DataResource(self, "membership", lifecycle=lifecycle)
-        members = {
-            server.name: {**server.connection_input(), "helpers": self._helpers(server), "preflight": self._preflight_environment(server)}
-            for server in self._props.servers
-        }
+        resource = DataResource(self, "membership", depends_on=[checks], lifecycle=lifecycle)
+        members = {server.name: {**server.connection_input(), "helpers": self._helpers(server)} for server in self._props.servers}
         resource.add_override("for_each", members)
         # Known for as long as the cluster is the same: a change would take K3s off the servers.
         seal_key = TerraformLocal(self, "seal-key", Fn.sha256(f"ssh {self._props.identity.server_password}")).friendly_unique_id
@@ -100,8 +107,7 @@ class K3sCluster(Construct):
         api_vip = self._props.settings.api_vip or ""
         resource.add_override("input", {**public, "api_vip": api_vip, "private_key": sealed.fqn})
         resource.add_override("triggers_replace", f"${{local.{seal_key}}}")
-        checked = {key: f"${{each.value.preflight.{key}}}" for key in self._preflight_environment(self._props.servers[0])}
-        steps = self._checks(checked)
+        steps: list[Provisioner] = []
         if len(self._props.servers) > 1:
             # The second helper finds nothing to do, unless the first could not.
             for helper in ("self.input.helpers[0]", "self.input.helpers[1]"):
@@ -140,10 +146,11 @@ class K3sCluster(Construct):
             server, props.servers, api_vip=props.settings.api_vip, ingress_ip=props.ingress_ip, shared_storage=props.shared_storage
         )
 
-    def _checks(self, environment: Mapping[str, str]) -> list[Provisioner]:
+    def _checks(self, environment: Mapping[str, str], *, silent_peer: Literal["problem", "warning"]) -> list[Provisioner]:
         """Is it the server we know, and fit for K3s? Changes nothing on it."""
         identity = self._props.identity
-        told = {**environment, "FINGERPRINT": identity.fingerprint, "CA_SHA256": identity.ca_hash, "NOW": Fn.timestamp()}
+        known = {"FINGERPRINT": identity.fingerprint, "CA_SHA256": identity.ca_hash, "NOW": Fn.timestamp()}
+        told = {**environment, **known, "SILENT_PEER": silent_peer}
         return [check_reachable(self._scripts), *self._run("preflight", told)]
 
     def _retirement(self, server: Server, membership: ITerraformDependable) -> DataResource:
@@ -151,8 +158,11 @@ class K3sCluster(Construct):
         label = _installation_label(server)
         triggers = {"installation": label, "identity": self._props.identity.fingerprint}
         resource = DataResource(self, f"retire-{server.name}", depends_on=[membership], triggers_replace=triggers)
-        resource.add_override("input", {**server.connection_input(), "helper": self._others(server)[0].connection_input()})
-        resource.add_override("provisioner", self._retire("self.input.helper", label))
+        resource.add_override("input", {**server.connection_input(), "helpers": self._helpers(server)})
+        # Each may be new itself, and know nothing.
+        steps = [step for helper in ("self.input.helpers[0]", "self.input.helpers[1]") for step in self._retire(helper, label)]
+        steps += self._run("change-role", {"SERVER_NAME": server.name, "ROLE": server.role})
+        resource.add_override("provisioner", steps)
         return resource
 
     def _preparation(self, server: Server, retired: list[DataResource]) -> DataResource:
@@ -207,7 +217,8 @@ class K3sCluster(Construct):
         }
         resource = DataResource(self, f"install-{server.name}", depends_on=list(waits_for), triggers_replace=triggers)
         resource.add_override("input", server.connection_input())
-        steps = self._checks(self._preflight_environment(server))
+        # A server that is away stops no other's installation; what needs a majority looks for itself.
+        steps = self._checks(self._preflight_environment(server), silent_peer="warning")
         files = props.identity.files(server.role, founder=founder)
         resource.add_override("provisioner", [*steps, *self._run("install", environment, files=files)])
         return resource
@@ -218,6 +229,9 @@ class K3sCluster(Construct):
         # The certificate may be a reference, whose text here says nothing of its value.
         known = k3s_config.files(server.name, server.ip, server.role, label, replace(settings, issuer_ca=None))
         triggers = {"files": hashlib.sha256(json.dumps(known).encode()).hexdigest(), "installation": installation.id}
+        if server.role == "server":
+            # Joined by others, the founder is to forget how to found.
+            triggers["alone"] = _yes(not self._others(server))
         if settings.issuer_ca:
             triggers["issuer_ca"] = Fn.sha256(settings.issuer_ca)
         environment = {

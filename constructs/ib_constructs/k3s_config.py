@@ -16,6 +16,8 @@ OIDC_CLIENT = "k3s"
 INSTALLATION_LABEL = "inferencebros.com/installation"
 S3_SECRET = "k3s-etcd-snapshot-s3-config"  # noqa: S105 - the name of a Secret
 """Secret in kube-system that tells K3s where snapshots go besides its own disk."""
+SNAPSHOTS_KEPT = 20
+"""Of the six-hourly ones: five days, on each server and in the bucket."""
 TLS_CIPHERS = ",".join(
     f"TLS_ECDHE_{key}_WITH_{cipher}"
     for cipher in ("AES_256_GCM_SHA384", "AES_128_GCM_SHA256", "CHACHA20_POLY1305_SHA256")
@@ -93,7 +95,7 @@ def _control_plane(ip: str, settings: K3sSettings) -> dict[str, Any]:
         "secrets-encryption": True,
         # Every six hours, five days back; K3s's default is twelve hours, two and a half days.
         "etcd-snapshot-schedule-cron": "0 */6 * * *",
-        "etcd-snapshot-retention": 20,
+        "etcd-snapshot-retention": SNAPSHOTS_KEPT,
         "kube-apiserver-arg": [
             f"authentication-config={CONFIG_DIR}/authentication.yaml",
             f"admission-control-config-file={CONFIG_DIR}/admission.yaml",

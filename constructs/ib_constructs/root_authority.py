@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from cdktf import TerraformResourceLifecycle
 from cdktf_cdktf_provider_tls.private_key import PrivateKey
@@ -10,6 +11,9 @@ from cdktf_cdktf_provider_tls.self_signed_cert import SelfSignedCert, SelfSigned
 from constructs import Construct
 
 TEN_YEARS_HOURS = 87_600
+LETSENCRYPT_STAGING_ROOTS = (Path(__file__).parent / "letsencrypt_staging_roots.pem").read_text()
+"""Root certificates (PEM) that no trust store has, for what talks to a location of staging certificates
+(letsencrypt.org/docs/staging-environment)."""
 
 
 @dataclass(frozen=True, kw_only=True)

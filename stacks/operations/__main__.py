@@ -32,7 +32,7 @@ def main() -> None:
             elif options.what == "snapshot":
                 take_snapshot(remotes, console)
             elif _agreed(location.name, options.snapshot, yes=options.yes):
-                restore(location, remotes, options.snapshot, console)
+                restore(location, [remote for remote in remotes if remote.name not in options.without], options.snapshot, console)
     except (LocationError, RemoteError) as error:
         sys.exit(str(error))
 
@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--server", action="append", default=[], help="only this one (may be repeated; default: all)")
         if name == "restore":
             command.add_argument("--snapshot", required=True, help="name of a snapshot on a server, or path of a file here")
+            command.add_argument("--without", type=lambda names: names.split(","), default=[], help="servers that are gone: s2,s3")
             command.add_argument("--yes", action="store_true", help="do not ask")
     return parser
 

@@ -48,6 +48,17 @@ def is_ready(through: Remote, name: str) -> bool:
         return False
 
 
+def reports_boot(through: Remote, name: str, boot_id: str) -> bool:
+    """Whether the kubelet of *name* has told the API of the boot with this id."""
+    done = through.attempt(f"k3s kubectl --request-timeout=20s get node {name} -o jsonpath={{.status.nodeInfo.bootID}}")
+    return done.returncode == 0 and done.stdout == boot_id
+
+
+def serves_the_api(remote: Remote) -> bool:
+    """Whether this server's own API server is ready, its etcd included."""
+    return remote.attempt("k3s kubectl --request-timeout=20s get --raw /readyz").returncode == 0
+
+
 def check_all_ready(through: Remote, remotes: Sequence[Remote]) -> None:
     """Refuse to go on while a server of the location is not well.
 

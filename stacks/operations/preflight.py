@@ -57,6 +57,7 @@ def _check(location: Location, remote: Remote) -> list[Finding]:
             ingress_ip=str(network.ingress_ip),
             shared_storage=location.storage.longhorn,
         ),
+        "SILENT_PEER": "problem",
         # Whose K3s is there already can only be told with the state at hand.
         "FINGERPRINT": "",
         "CA_SHA256": "",

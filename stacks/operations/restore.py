@@ -41,15 +41,22 @@ def take_snapshot(remotes: Sequence[Remote], console: Console) -> None:
 def restore(location: Location, remotes: Sequence[Remote], snapshot: str, console: Console) -> None:
     """Bring the cluster back to *snapshot*: a file's name on one of the servers, or the path of a file here.
 
-    Raises RemoteError: no server has it, or a step fails; the step can be taken again.
+    Raises RemoteError: a server does not answer, or none has the snapshot, and nothing is changed; the snapshot cannot be
+    restored, and all go on with what they had; or a later step fails, and can be taken again.
     """
+    _check_all_answer(remotes)
     control_plane = _control_plane(remotes)
     holder, path = _find(control_plane, snapshot)
     others = [remote for remote in control_plane if remote is not holder]
     console.print(f"{holder.name} goes back to {path}; {', '.join(remote.name for remote in others) or 'no other'} joins it again")
     for remote in control_plane:
         console.print(remote.run_script("restore", {"STEP": "stop"}), end="")
-    console.print(holder.run_script("restore", {"STEP": "restore", "SNAPSHOT": path}), end="")
+    try:
+        console.print(holder.run_script("restore", {"STEP": "restore", "SNAPSHOT": path}), end="")
+    except RemoteError:
+        for remote in control_plane:
+            remote.run_script("restore", {"STEP": "resume"})
+        raise
     address = str(location.network.api_vip or holder.server.ip)
     for remote in others:
         console.print(remote.run_script("restore", {"STEP": "rejoin", "JOIN_ADDRESS": address}), end="")
@@ -60,6 +67,15 @@ def restore(location: Location, remotes: Sequence[Remote], snapshot: str, consol
     console.print(
         f"{location.name} is restored: {len(remotes)} nodes are ready. Deploy it now, so that what came after the snapshot is made again."
     )
+
+
+def _check_all_answer(remotes: Sequence[Remote]) -> None:
+    silent = [remote.name for remote in remotes if remote.attempt("true").returncode]
+    if silent:
+        raise RemoteError(
+            f"no answer from {', '.join(silent)}; nothing was changed. With what its etcd has it could go on as the old cluster:"
+            f" switch it off for good, leave it out (WITHOUT={','.join(silent)}), and install it anew afterwards."
+        )
 
 
 def _control_plane(remotes: Sequence[Remote]) -> list[Remote]:

@@ -78,9 +78,14 @@ class Deployment:
         domain: str = "test.example.com",
         vip: str = "",
         mirrors: Sequence[str] = (),
+        backup: bool = False,
+        protect: bool = False,
     ) -> None:
         """Write the location file and synthesise it. *mirrors*: more lines of that section."""
-        lines = [f'domain = "{domain}"', "[certificates]", 'issuer = "local"', "[network]", 'ingress_ip = "192.168.1.240"']
+        lines = [f'domain = "{domain}"', f"protect = {json.dumps(protect)}"]
+        if backup:
+            lines += ["[backup]", 's3 = { endpoint = "https://s3.example.com", bucket = "test", region = "eu" }']
+        lines += ["[certificates]", 'issuer = "local"', "[network]", 'ingress_ip = "192.168.1.240"']
         lines += ['load_balancer_range = "192.168.1.240-192.168.1.245"', *([f'api_vip = "{vip}"'] if vip else [])]
         lines += ["[mirrors]", f'k3s = "http://{GATEWAY}:{MIRROR_PORT}"', f'k3s_sha256 = "{self.k3s_sha256[self.version]}"', *mirrors]
         for server in servers:

@@ -46,7 +46,7 @@ class Fleet:
     def describe(self) -> None:
         """Write the location file as `roles` and `domain` are now."""
         entries = [server(self.hosts[name], role) for name, role in self.roles.items()]
-        self.deployment.describe(entries, vip=VIP, domain=self.domain)
+        self.deployment.describe(entries, vip=VIP, domain=self.domain, backup=True)
 
     def apply(self) -> Applied:
         """Describe, and apply."""

@@ -59,7 +59,17 @@ key=$(echo "$url" | sed 's|.*://||; s|[/:]|_|g')
 [ -f "/stub/web/$key" ] || exit "$(cat "/stub/web/$key.code" 2>/dev/null || echo 7)"
 if [ -n "$out" ]; then cp "/stub/web/$key" "$out"; else cat "/stub/web/$key"; fi
 """,
-    "apt-get": 'case "$*" in *update*) [ ! -f /stub/no-mirror ] || { echo "E: mirror away"; exit 100; } ;; esac',
+    "apt-get": """
+case "$*" in
+  *update*)
+    [ ! -f /stub/no-mirror ] || { echo "E: mirror away" >&2; exit 100; }
+    if [ -s /stub/locked ]; then
+      sed -i 1d /stub/locked
+      echo "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 1 (apt-get)" >&2
+      exit 100
+    fi ;;
+esac
+""",
     "dpkg-query": 'for last; do :; done; grep -qx "$last" /stub/packages && printf installed',
     "sysctl": "exit 0",
     "modprobe": "[ ! -f /stub/no-modules ]",
@@ -72,7 +82,9 @@ echo "k3s $*" >> /stub/calls
 case "$*" in
   --version) echo "k3s version $(cat /stub/version 2>/dev/null || echo v1.36.5+k3s1) (stub)" ;;
   *"get --raw /readyz") [ ! -f /stub/not-ready ] ;;
-  *"jsonpath={.metadata.labels"*) cat /stub/label 2>/dev/null || { echo "Error from server (NotFound): nodes not found" >&2; exit 1; } ;;
+  *"jsonpath={.metadata.labels"*) [ ! -f /stub/no-api ] || { echo "connection refused" >&2; exit 1; }
+    cat /stub/label 2>/dev/null || { echo "Error from server (NotFound): nodes not found" >&2; exit 1; } ;;
+  *"{.spec.renewTime}"*) cat /stub/lease 2>/dev/null || echo 2099-01-01T00:00:00.000000Z ;;
   *"{.status.nodeInfo"*) echo "$(cat /stub/version 2>/dev/null || echo v1.36.5+k3s1) True" ;;
   *"get nodes -l"*) cat /stub/addresses 2>/dev/null ;;
   *drain*)

@@ -72,6 +72,12 @@ def test_reboot_rolls_through_the_servers_then_the_agents(fleet: Fleet) -> None:
     assert "inference_platform" in fleet.hosts["s2"].run("nft list tables"), "the firewall is back before anyone is"
 
 
+def test_reboot_knows_its_servers(fleet: Fleet) -> None:
+    done = fleet.operate("reboot", "--server", "s9")
+    assert done.code == 1
+    assert "no server is named s9; the location has s1, s2, s3, a1, a2" in done.output
+
+
 def test_reboot_does_not_begin_while_a_server_is_not_well(fleet: Fleet) -> None:
     fleet.kubectl("cordon a2")
     before = fleet.started("s1")
@@ -106,6 +112,27 @@ def test_a_location_goes_back_to_a_snapshot_with_all_of_its_servers(fleet: Fleet
     until(lambda: "No changes" in fleet.deployment.plan().output, "the state still holds", 1)
 
 
+def test_after_the_loss_of_the_majority_the_last_server_goes_back_alone_and_new_ones_join_it(fleet: Fleet) -> None:
+    name = re.findall(r"by-hand-s1-\d+", fleet.operate("snapshots").output)[-1]
+    for gone in ("s2", "s3"):
+        fleet.hosts[gone].stop()
+
+    refused = fleet.operate("restore", "--snapshot", name, "--yes")
+    done = fleet.operate("restore", "--snapshot", name, "--yes", "--without", "s2,s3")
+
+    assert refused.code == 1
+    assert "no answer from s2, s3; nothing was changed" in refused.output
+    assert "WITHOUT=s2,s3" in refused.output
+    assert done.code == 0, done.output
+    assert "test is restored: 3 nodes are ready" in done.output
+    fleet.boot("s2", "s3")
+    again = fleet.apply()
+    assert again.code == 0, again.output
+    assert fleet.members() == ["s1", "s2", "s3"]
+    assert fleet.all_ready()
+    assert "configmap/kept" in fleet.kubectl("get configmap -o name", on="s3")
+
+
 def test_a_snapshot_that_is_nowhere_and_an_answer_that_is_not_yes_change_nothing(fleet: Fleet) -> None:
     before = {name: fleet.started(name) for name in fleet.roles}
     nowhere = fleet.operate("restore", "--snapshot", "nothing-here", "--yes")
@@ -129,6 +156,8 @@ def test_a_file_that_is_no_snapshot_is_refused_and_the_cluster_can_be_brought_ba
 
     assert refused.code == 1
     assert "s1: K3s cannot restore" in refused.output
+    until(lambda: fleet.all_ready(on="s2") and fleet.members() == ["s1", "s2", "s3"], "all go on with what they had", 120)
+    assert "configmap/kept" in fleet.kubectl("get configmap -o name", on="s3")
     done = fleet.operate("restore", "--snapshot", str(good), "--yes")
     assert done.code == 0, done.output
     assert fleet.all_ready()

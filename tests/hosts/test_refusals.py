@@ -69,6 +69,22 @@ def test_a_clock_that_is_off_is_refused_with_the_command_to_set_it(deployment: D
     assert s1.run(PRISTINE) == ""
 
 
+def test_a_failed_check_of_a_protected_location_can_be_mended_and_deployed_again(deployment: Deployment, s1: Host) -> None:
+    clock = "/usr/local/bin/date"
+    s1.run(
+        f"cat > {clock} && chmod +x {clock}",
+        stdin='#!/bin/sh\n[ "$*" = +%s ] && exec /usr/bin/date -d "1 hour" +%s\nexec /usr/bin/date "$@"\n',
+    )
+    deployment.describe([server(s1)], protect=True)
+    assert "preflight: the clock is" in deployment.apply().output
+    s1.run(f"rm {clock}")
+
+    planned = deployment.plan()
+
+    assert planned.code == 2, planned.output
+    assert "terraform_data.k3s_checks" in planned.output
+
+
 def test_data_of_another_k3s_is_refused_and_left_alone(deployment: Deployment, s1: Host) -> None:
     s1.run("mkdir -p /var/lib/rancher/k3s/agent && echo precious > /var/lib/rancher/k3s/agent/volume")
     deployment.describe([server(s1)])

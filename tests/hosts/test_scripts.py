@@ -103,7 +103,7 @@ def test_packages_that_are_there_are_not_asked_for(sandbox: Sandbox) -> None:
 def test_missing_packages_are_installed_and_remembered(sandbox: Sandbox) -> None:
     sandbox.write("stub/packages", "curl\nnftables\nsystemd-timesyncd\n")
     assert sandbox.run("prepare", PREPARE).returncode == 0
-    assert any(call.startswith("apt-get -qq install -y") and "chrony" in call and "open-iscsi" in call for call in sandbox.calls())
+    assert any(call.startswith("apt-get -qq install ") and "chrony" in call and "open-iscsi" in call for call in sandbox.calls())
     sandbox.run("leave", LEAVE)
     removal = next(call for call in reversed(sandbox.calls()) if call.startswith("apt-get"))
     assert "chrony-" in removal
@@ -138,12 +138,22 @@ def test_an_agent_has_no_firewall_and_a_server_that_becomes_one_loses_it(sandbox
     assert "nft delete table inet inference_platform" in sandbox.calls()
 
 
-def test_a_server_that_gets_another_role_stops_k3s_before_it_could_join_again(sandbox: Sandbox) -> None:
-    installed(sandbox)
-    sandbox.run("prepare", PREPARE)
-    assert "systemctl disable --quiet --now k3s" not in sandbox.calls()
-    sandbox.run("prepare", {**PREPARE, "ROLE": "agent"})
-    assert "systemctl disable --quiet --now k3s" in sandbox.calls()
+def test_lists_that_another_apt_holds_are_waited_for(sandbox: Sandbox) -> None:
+    sandbox.write("stub/packages", "")
+    sandbox.write("stub/locked", "x\nx\n")
+    done = sandbox.run("prepare", PREPARE)
+    assert done.returncode == 0, done.stderr
+    assert sum("update" in call for call in sandbox.calls()) == 3
+
+
+def test_a_file_that_cannot_be_written_stays_as_it_was(sandbox: Sandbox) -> None:
+    sandbox.write("etc/hosts", "127.0.0.1 localhost\n")
+    sandbox.write("stub/bin/cmp", "#!/bin/sh\nexit 1\n", 0o755)
+    sandbox.write("stub/bin/chmod", "#!/bin/sh\necho no space left >&2; exit 1\n", 0o755)
+    failed = sandbox.run("prepare", PREPARE)
+    assert failed.returncode == 1
+    assert "cannot write" in failed.stderr
+    assert sandbox.path("etc/hosts").read_text() == "127.0.0.1 localhost\n"
 
 
 def test_leaving_undoes_the_preparation(sandbox: Sandbox) -> None:
@@ -154,6 +164,14 @@ def test_leaving_undoes_the_preparation(sandbox: Sandbox) -> None:
     left = sandbox.run("leave", LEAVE)
     assert left.returncode == 0, left.stderr
     assert sandbox.tree() == before
+
+
+def test_a_disk_of_its_own_for_k3s_is_emptied_and_stays(sandbox: Sandbox) -> None:
+    installed(sandbox)
+    sandbox.write("stub/bin/rmdir", "#!/bin/sh\necho busy >&2; exit 1\n", 0o755)
+    left = sandbox.run("leave", LEAVE)
+    assert left.returncode == 0, left.stderr
+    assert [path for path in sandbox.path(DATA).rglob("*") if path.is_file()] == []
 
 
 # --- install.sh ---------------------------------------------------------------------------------------------------------
@@ -290,6 +308,14 @@ def test_a_later_one_that_fails_is_replaced_by_the_last_one_that_worked(sandbox:
     assert sandbox.tree() == before
 
 
+def test_a_kubelet_that_dies_after_the_start_is_noticed_though_its_node_still_counts_as_ready(sandbox: Sandbox) -> None:
+    installed(sandbox)
+    sandbox.write("stub/lease", "1970-01-01T00:00:00.000000Z")
+    failed = sandbox.run("configure", CONFIGURE, FILES)
+    assert failed.returncode == 1
+    assert "check failed: the kubelet renews the Lease of node s1" in failed.stderr
+
+
 def test_where_neither_works_both_are_said(sandbox: Sandbox) -> None:
     installed(sandbox).run("configure", CONFIGURE, FILES)
     sandbox.write("stub/not-ready", "")
@@ -379,11 +405,83 @@ def test_a_node_that_cannot_be_deleted_stops_its_successor_and_not_its_leaving(s
     assert retire(sandbox, "another", "mine")[0] == 1
 
 
-def test_where_no_k3s_runs_nobody_can_be_let_go(sandbox: Sandbox) -> None:
-    done = sandbox.run("retire", {"NODE": "a1", "INSTALLATION": ""})
-    assert (done.returncode, "no K3s runs here that could let a1 go" in done.stdout) == (0, True)
+def test_where_no_k3s_is_nobody_can_be_let_go(sandbox: Sandbox) -> None:
+    done = sandbox.run("retire", {"NODE": "a1", "INSTALLATION": "mine"})
+    assert (done.returncode, "no K3s is here that could let a1 go" in done.stdout) == (0, True)
     done = sandbox.run("retire", {"NODE": "s1", "INSTALLATION": ""})
     assert "is the only server, so nobody lets it go" in done.stdout
+
+
+def test_where_k3s_is_but_does_not_run_a_successor_waits_and_a_leaver_does_not(sandbox: Sandbox) -> None:
+    sandbox.write(f"{CONFIG}/k3s.yaml", "")
+    done = sandbox.run("retire", {"NODE": "a1", "INSTALLATION": "mine"})
+    assert (done.returncode, "K3s does not run here, so that node a1 may still be there" in done.stderr) == (1, True)
+    assert sandbox.run("retire", {"NODE": "a1", "INSTALLATION": ""}).returncode == 0
+
+
+def test_an_api_that_does_not_answer_stops_a_successor(sandbox: Sandbox) -> None:
+    sandbox.write("stub/no-api", "")
+    code, said, calls = retire(sandbox, None, "mine")
+    assert (code, calls) == (1, [])
+    assert "cannot ask the API for node a1 (connection refused)" in said
+
+
+# --- change-role.sh -----------------------------------------------------------------------------------------------------
+
+
+def test_a_server_that_gets_another_role_stops_k3s_before_it_could_join_again(sandbox: Sandbox) -> None:
+    installed(sandbox)
+    sandbox.run("change-role", {"ROLE": "server"})
+    assert "systemctl disable --quiet --now k3s" not in sandbox.calls()
+    sandbox.run("change-role", {"ROLE": "agent"})
+    assert "systemctl disable --quiet --now k3s" in sandbox.calls()
+
+
+# --- preflight.sh -------------------------------------------------------------------------------------------------------
+
+PREFLIGHT = {
+    "ROLE": "agent",
+    "FINGERPRINT": "mine",
+    "CA_SHA256": "",
+    "NOW": "2026-11-23T00:00:00Z",
+    "PEERS": "192.168.1.12",
+    "SILENT_PEER": "problem",
+    "API_VIP": "",
+    "INGRESS_IP": "192.168.1.240",
+    "SHARED_STORAGE": "no",
+    "REPORT": "yes",
+}
+
+
+def findings(sandbox: Sandbox, **changes: str) -> dict[str, str]:
+    """What each check came to."""
+    done = sandbox.run("preflight", PREFLIGHT | changes)
+    assert done.returncode == 0, done.stderr
+    return {line.split("|")[0]: line.split("|")[1] for line in done.stdout.splitlines()}
+
+
+def test_a_fresh_disk_mounted_for_k3s_holds_no_k3s(sandbox: Sandbox) -> None:
+    sandbox.path(f"{DATA}/lost+found").mkdir(parents=True)
+    assert findings(sandbox)["earlier K3s"] == "ok"
+
+
+def test_data_of_another_k3s_is_found_with_and_without_the_state_at_hand(sandbox: Sandbox) -> None:
+    sandbox.write(f"{DATA}/agent/volume", "precious")
+    assert findings(sandbox)["earlier K3s"] == "problem"
+    assert findings(sandbox, FINGERPRINT="")["earlier K3s"] == "problem"
+    sandbox.write(f"{CONFIG}/location-identity", "another\n")
+    assert findings(sandbox)["earlier K3s"] == "problem"
+    assert findings(sandbox, FINGERPRINT="")["earlier K3s"] == "ok", "whose it is cannot be told"
+
+
+def test_a_silent_peer_bars_a_first_deployment_and_not_a_later_one(sandbox: Sandbox) -> None:
+    assert findings(sandbox)["server 192.168.1.12"] == "problem"
+    assert findings(sandbox, SILENT_PEER="warning")["server 192.168.1.12"] == "warning"
+
+
+def test_a_port_that_k3s_itself_holds_between_two_tries_is_free(sandbox: Sandbox) -> None:
+    sandbox.write("stub/bin/ss", """#!/bin/sh\necho 'LISTEN 0 1 users:(("k3s-server",pid=1,fd=1))'\n""", 0o755)
+    assert findings(sandbox)["port 10250"] == "ok"
 
 
 # --- restore.sh ---------------------------------------------------------------------------------------------------------
@@ -403,14 +501,41 @@ def test_a_restore_keeps_what_was_there_and_starts_as_the_only_member(sandbox: S
     assert start_of(sandbox) == "server: https://192.168.1.252:6443\n"
 
 
-def test_a_snapshot_that_k3s_refuses_is_said_with_its_reason(sandbox: Sandbox) -> None:
+def test_a_snapshot_that_k3s_refuses_leaves_etcd_and_its_start_as_they_were(sandbox: Sandbox) -> None:
     installed(sandbox)
+    sandbox.write(f"{CONFIG}/config.yaml.d/10-start.yaml", "server: https://192.168.1.252:6443\n")
+    sandbox.write(f"{DATA}/server/db/etcd/member/wal/0", "old")
     sandbox.write("root/snapshot", "x")
     sandbox.write("stub/no-reset", "")
+    before = sandbox.tree()
+    sandbox.run("restore", {"STEP": "stop"})
+    assert "systemctl disable --quiet --now k3s" in sandbox.calls(), "half restored it must not start at a boot"
+
     failed = sandbox.run("restore", {"STEP": "restore", "SNAPSHOT": "/root/snapshot"})
+
     assert failed.returncode == 1
     assert "bad snapshot" in failed.stderr
-    assert "K3s cannot restore /root/snapshot" in failed.stderr
+    assert "K3s cannot restore /root/snapshot, and etcd has what it had" in failed.stderr
+    assert sandbox.tree() == before
+    sandbox.run("restore", {"STEP": "resume"})
+    assert sandbox.calls()[-2:] == ["systemctl enable --quiet k3s", "systemctl start --no-block k3s"]
+
+
+def test_after_a_killed_restore_a_refused_one_still_puts_etcd_back(sandbox: Sandbox) -> None:
+    installed(sandbox)
+    sandbox.write(f"{DATA}/server/etcd-before-restore-20261123T000000Z/member/wal/0", "old")
+    sandbox.write("root/snapshot", "x")
+    sandbox.write("stub/no-reset", "")
+    assert sandbox.run("restore", {"STEP": "restore", "SNAPSHOT": "/root/snapshot"}).returncode == 1
+    assert sandbox.path(f"{DATA}/server/db/etcd/member/wal/0").read_text() == "old"
+
+
+def test_k3s_is_told_not_to_look_for_the_snapshot_in_a_bucket(sandbox: Sandbox) -> None:
+    installed(sandbox)
+    sandbox.write("root/snapshot", "x")
+    sandbox.run("restore", {"STEP": "restore", "SNAPSHOT": "/root/snapshot"})
+    (reset,) = [call for call in sandbox.calls() if "--cluster-reset" in call]
+    assert "--etcd-s3=false" in reset
 
 
 def test_a_snapshot_that_is_not_there_changes_nothing(sandbox: Sandbox) -> None:

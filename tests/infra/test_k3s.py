@@ -69,6 +69,7 @@ def test_servers_follow_one_after_another_then_agents_together() -> None:
         "install-g5": ["prepare-g5", "configure-s3"],
         "prepare-g5": ["retire-s1", "retire-s2", "retire-s3", "retire-g4", "retire-g5"],
         "retire-g5": ["membership"],
+        "membership": ["checks"],
     }.items():
         assert only(document, "terraform_data", f"k3s_{name}")["depends_on"] == [address[each] for each in before]
     for name in ("s1", "s2", "g4"):
@@ -90,6 +91,38 @@ def test_a_server_that_leaves_is_let_go_by_two_others_and_then_uninstalled() -> 
     assert all(step["on_failure"] == "continue" for step in steps), "a machine that is gone does not stop the plan"
     scripts = [step["inline"][-1].rpartition("/")[2] for step in steps if "inline" in step and ".sh" in step["inline"][-1]]
     assert scripts == ["retire.sh", "retire.sh", "leave.sh"]
+
+
+def test_a_failed_check_can_be_repeated_where_membership_is_protected() -> None:
+    document = cluster(machine("s1"), protect=True)
+    checks, membership = only(document, "terraform_data", "k3s_checks"), only(document, "terraform_data", "k3s_membership")
+    assert "lifecycle" not in checks
+    assert "preflight.sh" in commands(checks)[-1]
+    assert all(step.get("when") == "destroy" for item in membership["provisioner"] for step in item.values()), "nothing can taint it"
+
+
+def test_what_had_a_servers_name_is_retired_through_two_others_and_its_other_role_stopped_at_once() -> None:
+    retire = only(cluster(machine("s1"), machine("s2"), machine("s3")), "terraform_data", "k3s_retire-s1")
+    assert [helper["name"] for helper in retire["input"]["helpers"]] == ["s2", "s3"]
+    scripts = [command.rpartition("/")[2] for command in commands(retire) if command.endswith(".sh")]
+    assert scripts == ["retire.sh", "retire.sh", "change-role.sh"]
+
+
+def test_a_peer_that_is_away_bars_the_first_deployment_only() -> None:
+    document = cluster(machine("s1"), machine("g2", "agent"))
+    assert "SILENT_PEER=problem" in commands(only(document, "terraform_data", "k3s_checks"))[-1]
+    assert "SILENT_PEER=warning" in " ".join(commands(only(document, "terraform_data", "k3s_install-s1")))
+
+
+def test_a_founder_that_gets_company_is_configured_again() -> None:
+    def alone(*servers: Server) -> str:
+        document = cluster(*servers)
+        triggers = only(document, "terraform_data", "k3s_configure-s1")["triggers_replace"]
+        found: str = triggers["alone"]
+        return found
+
+    assert (alone(machine("s1")), alone(machine("s1"), machine("g2", "agent"))) == ("yes", "yes")
+    assert alone(machine("s1"), machine("s2"), machine("s3")) == "no"
 
 
 def test_a_location_of_one_server_has_nobody_to_let_it_go() -> None:
@@ -115,10 +148,7 @@ def test_a_rotated_ssh_key_is_no_reason_to_touch_k3s() -> None:
         )
 
 
-def test_what_had_the_name_before_is_retired_through_another_server() -> None:
-    document = cluster(machine("s1"), machine("s2"), machine("s3"), machine("g4", "agent"))
-    helpers = {name: only(document, "terraform_data", f"k3s_retire-{name}")["input"]["helper"]["name"] for name in ("s1", "s2", "g4")}
-    assert helpers == {"s1": "s2", "s2": "s1", "g4": "s1"}
+def test_a_server_alone_in_its_role_has_nobody_to_retire_it() -> None:
     alone = cluster(machine("s1"), machine("g4", "agent"))
     assert [name for name in alone["resource"]["terraform_data"] if "retire" in name] == [
         next(name for name in alone["resource"]["terraform_data"] if "retire-g4" in name)

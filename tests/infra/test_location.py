@@ -12,7 +12,10 @@ import pytest
 import yaml
 from cdktf import App
 from cdktf import Testing as CdktfTesting
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 
+from ib_constructs.root_authority import LETSENCRYPT_STAGING_ROOTS
 from stacks.config import load_locations
 from stacks.location import LocationStack, etc_hosts
 from stacks.summary import count_by_layer, describe
@@ -68,6 +71,7 @@ def test_snapshots_reach_the_bucket_by_a_secret_that_exists_once_the_cluster_doe
     secret = only(document("stalpeni"), "kubernetes_secret_v1", "snapshots-s3")
     assert secret["metadata"] == {"name": "k3s-etcd-snapshot-s3-config", "namespace": "kube-system"}
     assert secret["data"]["etcd-s3-secret-key"] == "${var.s3_secret_key}"
+    assert secret["data"]["etcd-s3-retention"] == "20", "as many as stay on the servers; K3s's own default is 5"
     assert "://" not in secret["data"]["etcd-s3-endpoint"], "K3s wants a host name"
     assert secret["depends_on"][0].startswith("terraform_data.k3s_configure-")
     assert "kubernetes_secret_v1" not in document("local")["resource"]
@@ -78,6 +82,17 @@ def test_a_location_with_a_root_of_its_own_puts_it_out_and_the_api_trusts_it() -
     configure = only(document("local"), "terraform_data", "k3s_configure-s1")
     assert "tls_self_signed_cert.root_certificate" in configure["triggers_replace"]["issuer_ca"]
     assert "root_ca" not in document("stalpeni")["output"]
+    assert "issuer_ca" not in only(document("stalpeni"), "terraform_data", "k3s_configure-s1")["triggers_replace"], "the servers' own store"
+
+
+def test_the_api_of_a_location_of_staging_certificates_trusts_their_roots_and_no_others() -> None:
+    found = x509.load_pem_x509_certificates(LETSENCRYPT_STAGING_ROOTS.encode())
+    # As published at letsencrypt.org/docs/staging-environment.
+    assert [certificate.fingerprint(hashes.SHA256()).hex() for certificate in found] == [
+        "e70570a989f8565aabdf7cae27abd1621872d6a3f811e3fef27e3dba02912198",
+        "9b2a339fe6a3e85585c4cd75536cb8c1cf7cd603b9a64bec2521858ae48da85d",
+    ]
+    assert LETSENCRYPT_STAGING_ROOTS.splitlines()[1] in json.dumps(only(document("pr"), "terraform_data", "k3s_configure-p1"))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -82,6 +82,12 @@ node_kubectl() {
   fi
 }
 
+# The Node stays ready for most of a minute after its kubelet died; only the kubelet renews its Lease.
+kubelet_runs() {
+  renewed=$(node_kubectl get lease --namespace kube-node-lease "$SERVER_NAME" -o 'jsonpath={.spec.renewTime}')
+  [ "$(date -d "$renewed" +%s)" -ge "$started" ]
+}
+
 is_ready_at_this_version() {
   version=$("$K3S_BIN" --version | sed -n 's/^k3s version \([^ ]*\).*/\1/p')
   [ "$(node_kubectl get node "$SERVER_NAME" -o 'jsonpath={.status.nodeInfo.kubeletVersion} {.status.conditions[?(@.type=="Ready")].status}')" = "$version True" ]
@@ -99,8 +105,10 @@ check_server() {
 }
 
 start() {
+  started=$(date +%s)
   start_k3s restart "$patience" || return 1
   [ "$ROLE" != server ] || check_server || return 1
+  wait_for "the kubelet renews the Lease of node $SERVER_NAME" 120 kubelet_runs || return 1
   wait_for "node $SERVER_NAME is ready at the installed version" 120 is_ready_at_this_version
 }
 

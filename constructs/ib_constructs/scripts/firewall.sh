@@ -35,7 +35,9 @@ add_firewall() {
 [Unit]
 Description=etcd's ports are open to the location's servers only
 DefaultDependencies=no
-After=local-fs.target systemd-modules-load.service
+After=local-fs.target systemd-modules-load.service nftables.service
+# Debian's own unit begins by removing every table.
+PartOf=nftables.service
 Before=network-pre.target
 Wants=network-pre.target
 

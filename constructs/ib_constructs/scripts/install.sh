@@ -18,7 +18,7 @@ version_number() {
 
 # Kubernetes goes up one minor version at a time, and never down: what the newer one wrote, the older cannot read.
 check_version() {
-  [ -x "$K3S_BIN" ] && [ -n "$(ls -A "$K3S_DATA" 2>/dev/null)" ] || return 0
+  [ -x "$K3S_BIN" ] && [ -n "$(k3s_data)" ] || return 0
   running=$("$K3S_BIN" --version | sed -n 's/^k3s version \([^ ]*\).*/\1/p')
   from=$(version_number "$running")
   to=$(version_number "$K3S_VERSION")

@@ -38,19 +38,31 @@ remove_links() {
   done
 }
 
+# kube-proxy's, the network policies' and the pods' own: they would go on answering for Services.
+remove_packet_rules() {
+  for family in iptables ip6tables; do
+    command -v "$family-save" >/dev/null || continue
+    "$family-save" | grep -v 'KUBE-\|CNI-\|flannel' | "$family-restore" || say "$family rules of K3s may be left; a reboot removes them" >&2
+  done
+}
+
 systemctl disable --now --quiet k3s 2>/dev/null || true
 stop_pods
 release_vip
-for place in /run/k3s /var/lib/kubelet "$K3S_DATA" /run/netns/cni-; do
+# Not $K3S_DATA itself, which may be a disk of its own.
+for place in /run/k3s /var/lib/kubelet "$K3S_DATA/" /run/netns/cni-; do
   unmount_below "$place"
 done
 remove_links
+remove_packet_rules
 remove_hosts
 remove_firewall
 remove_kernel
 remove_packages
 rm -rf "$PREPARED"
-rm -rf "$K3S_UNIT" "$K3S_BIN" "$K3S_BIN.new" "$K3S_CONFIG" "$K3S_DATA" /run/k3s /var/lib/kubelet /var/lib/cni \
+[ ! -d "$K3S_DATA" ] || find "$K3S_DATA" -mindepth 1 -delete
+rmdir "$K3S_DATA" 2>/dev/null || true
+rm -rf "$K3S_UNIT" "$K3S_BIN" "$K3S_BIN.new" "$K3S_CONFIG" /run/k3s /var/lib/kubelet /var/lib/cni \
   /etc/rancher/node /run/inference-platform/retire.lock
 rmdir /etc/rancher /var/lib/rancher 2>/dev/null || true # another's files may be in there
 systemctl daemon-reload

@@ -23,8 +23,8 @@ die() {
 
 # Whatever happens, nothing of the upload stays, nor of authorities half installed.
 clear_stage_on_exit() {
-  # Terraform leaves each of its own scripts behind, emptied.
-  find /root -maxdepth 1 -name '.terraform-*.sh' -empty -delete
+  # Terraform leaves each of its own scripts behind, emptied. A young one may be another session's, about to be written.
+  find /root -maxdepth 1 -name '.terraform-*.sh' -empty -mmin +5 -delete
   trap 'rm -rf "$STAGE" "$K3S_DATA/server/tls.new"' EXIT
   trap 'exit 1' HUP INT TERM
 }
@@ -40,13 +40,18 @@ unpack_bundle() {
 # Write standard input to $1 (mode $2) whole or not at all; says by its status whether that changed anything.
 write_file() {
   mkdir -p "$(dirname "$1")"
-  cat > "$1.new"
-  chmod "$2" "$1.new"
+  # Called where a status is asked for, a function goes on after a failure: a full disk must not empty /etc/hosts.
+  { cat > "$1.new" && chmod "$2" "$1.new"; } || die "cannot write $1; it is as it was"
   if cmp -s "$1.new" "$1"; then
     rm "$1.new"
     return 1
   fi
-  mv "$1.new" "$1"
+  mv "$1.new" "$1" || die "cannot write $1; it is as it was"
+}
+
+# What is in K3s's directory, which may be a disk of its own.
+k3s_data() {
+  find "$K3S_DATA" -mindepth 1 -maxdepth 1 ! -name lost+found 2>/dev/null
 }
 
 # Is this server a member of the cluster's etcd? K3s makes the folder db/etcd before etcd ever ran.
@@ -56,8 +61,10 @@ is_member() {
 
 # Why the K3s data on this server is not this location's, or nothing.
 foreign_data() {
-  [ -n "$(ls -A "$K3S_DATA" 2>/dev/null)" ] || return 0
-  [ "$(cat "$FINGERPRINT_FILE" 2>/dev/null)" != "$FINGERPRINT" ] || return 0
+  [ -n "$(k3s_data)" ] || return 0
+  found=$(cat "$FINGERPRINT_FILE" 2>/dev/null) || found=
+  # Asked without the state, any location's is its own.
+  [ -z "$found" ] || [ "$found" != "${FINGERPRINT:-$found}" ] || return 0
   echo "$K3S_DATA holds the data of another K3s, whose certificates and members this location does not know." \
     "If nothing of it is needed, remove it on this server (k3s-uninstall.sh, then rm -rf $K3S_DATA $K3S_CONFIG) and deploy again."
 }

@@ -3,6 +3,7 @@
 # Needs SHARED_STORAGE (yes|no): volumes that several servers mount.
 
 PACKAGES_ADDED=$PREPARED/packages-added
+SECONDS_FOR_LOCKS=300
 UPDATES=/etc/apt/apt.conf.d/52inference-platform
 
 wanted_packages() {
@@ -12,6 +13,23 @@ wanted_packages() {
 
 is_installed() {
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+# Security updates may be at work, at a first boot above all: apt waits for dpkg's lock when told, for that of its lists not.
+try_update() {
+  if apt-get -qq update > "$STAGE/apt.log" 2>&1; then
+    touch "$STAGE/updated"
+  else
+    ! grep -q 'get lock' "$STAGE/apt.log"
+  fi
+}
+
+update_lists() {
+  wait_for "another apt lets go of the lists of packages" "$SECONDS_FOR_LOCKS" try_update && [ -f "$STAGE/updated" ]
+}
+
+change_packages() {
+  DEBIAN_FRONTEND=noninteractive apt-get -qq install -o "DPkg::Lock::Timeout=$SECONDS_FOR_LOCKS" -y --no-install-recommends "$@" > "$STAGE/apt.log" 2>&1
 }
 
 add_packages() {
@@ -27,7 +45,7 @@ add_packages() {
     # chrony takes its place.
     ! is_installed systemd-timesyncd || touch "$PREPARED/had-timesyncd"
     # shellcheck disable=SC2086 # a list of names
-    { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $missing; } > "$STAGE/apt.log" 2>&1 || {
+    { update_lists && change_packages $missing; } || {
       tail -n 10 "$STAGE/apt.log" >&2
       die "cannot install$missing. Check this server's way to its Debian mirror (/etc/apt/sources.list) and deploy again."
     }
@@ -51,6 +69,6 @@ remove_packages() {
   changes=$(sort -u "$PACKAGES_ADDED" | sed '/^curl$/d; s/$/-/' | tr '\n' ' ')
   [ ! -f "$PREPARED/had-timesyncd" ] || changes="${changes}systemd-timesyncd"
   # shellcheck disable=SC2086 # a list of names
-  DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $changes >/dev/null 2>&1 ||
+  change_packages $changes ||
     say "these changes of packages were not made: $changes" >&2
 }

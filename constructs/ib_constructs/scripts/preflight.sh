@@ -1,7 +1,8 @@
 #!/bin/sh
 # Checks a server before anything on it is changed, and reports every problem at once, each with its remedy.
 # Needs SERVER_NAME, ROLE, FINGERPRINT (this location's identity), CA_SHA256 (its server CA), NOW (RFC 3339, the clock of
-# the machine that deploys), PEERS (addresses of the other servers), API_VIP (may be empty), INGRESS_IP, SHARED_STORAGE.
+# the machine that deploys), PEERS (addresses of the other servers), SILENT_PEER (what one is that does not answer: problem, or
+# warning once the cluster is there), API_VIP (may be empty), INGRESS_IP, SHARED_STORAGE.
 # With REPORT=yes every check is a line "<check>|ok, warning or problem|<found>|<remedy>", and the exit code is 0.
 # Without the state, FINGERPRINT and CA_SHA256 are empty.
 set -eu
@@ -47,13 +48,14 @@ check_system() {
   result curl "$state" "$found" "Install it: apt-get install -y curl"
 }
 
-# Minima of docs.k3s.io/installation/requirements; a machine of 2 GB shows a little less.
+# Minima of docs.k3s.io/installation/requirements, and above what our kubelet keeps for the system and itself (1 GiB); a
+# machine of 2 GB shows a little less.
 check_size() {
-  cores=1 memory=480
+  cores=1 memory=1400
   [ "$ROLE" != server ] || { cores=2 && memory=1900; }
   at_least cores "$(nproc)" "$cores" cores "Use a larger machine, or role = \"agent\"."
   at_least memory "$(awk '/^MemTotal/ { print int($2 / 1024) }' /proc/meminfo)" "$memory" MiB "Use a larger machine, or role = \"agent\"."
-  at_least disk "$(df -Pm /var/lib | awk 'NR == 2 { print $4 }')" 5120 "MiB free below /var/lib" "Make room, or mount a larger disk at $K3S_DATA."
+  at_least disk "$(df -Pm "$([ -d "$K3S_DATA" ] && echo "$K3S_DATA" || echo /var/lib)" | awk 'NR == 2 { print $4 }')" 5120 "MiB free below /var/lib" "Make room, or mount a larger disk at $K3S_DATA."
 }
 
 # etcd writes each change to disk before it answers; its documentation asks for less than 10 ms.
@@ -82,11 +84,11 @@ check_clock() {
 check_kernel() {
   for module in overlay br_netfilter vxlan nf_conntrack $([ "$SHARED_STORAGE" != yes ] || echo iscsi_tcp); do
     { [ -d "/sys/module/$module" ] || modprobe --dry-run --quiet "$module"; } && state=ok || state=problem
-    result "module $module" "$state" "the kernel module $module is $([ $state = ok ] || echo "not ")there" \
+    result "module $module" "$state" "the kernel module $module is $([ "$state" = ok ] || echo "not ")there" \
       "Install this Debian's own kernel (apt-get install linux-image-amd64) and reboot."
   done
   case ,$(findmnt -no OPTIONS -T /tmp), in *,noexec,*) state=problem ;; *) state=ok ;; esac
-  result /tmp "$state" "programs may $([ $state = ok ] || echo "not ")be run from /tmp" "Mount it without noexec: mount -o remount,exec /tmp, and in /etc/fstab."
+  result /tmp "$state" "programs may $([ "$state" = ok ] || echo "not ")be run from /tmp" "Mount it without noexec: mount -o remount,exec /tmp, and in /etc/fstab."
 }
 
 check_identity() {
@@ -99,8 +101,7 @@ check_identity() {
 }
 
 check_data() {
-  reason=
-  [ -z "$FINGERPRINT" ] || reason=$(foreign_data)
+  reason=$(foreign_data)
   if [ -n "$reason" ]; then
     result "earlier K3s" problem "${reason%%.*}" "${reason#*. }"
   else
@@ -113,7 +114,8 @@ check_ports() {
   [ "$ROLE" = server ] && ports="6443 6444 2379 2380 10250" || ports=10250
   for port in $ports; do
     holder=$(ss -Hltnp "sport = :$port" | sed -n 's/.*users:(("\([^"]*\)".*/\1/p' | head -n 1)
-    [ -z "$holder" ] && state=ok || state=problem
+    # K3s itself, between two tries to start: an upgrade may be what it needs.
+    case $holder in "" | k3s*) state=ok ;; *) state=problem ;; esac
     result "port $port" "$state" "port $port is ${holder:+taken by }${holder:-free}" "Stop that program; K3s needs the port."
   done
 }
@@ -127,13 +129,13 @@ is_on_the_wire() {
 
 check_network() {
   for peer in $PEERS; do
-    is_on_the_wire "$peer" && state=ok || state=problem
-    [ $state = ok ] && found="$peer answers" || found="no machine answers for $peer"
+    is_on_the_wire "$peer" && state=ok || state=$SILENT_PEER
+    [ "$state" = ok ] && found="$peer answers" || found="no machine answers for $peer"
     result "server $peer" "$state" "$found" "Check that the server is on, its cable, switch and VLAN, and its ip in the location file."
   done
   for address in $API_VIP $INGRESS_IP; do
     case $(ip -4 route get "$address" 2>&1) in *" via "* | *nreachable*) state=problem ;; *) state=ok ;; esac
-    result "subnet of $address" "$state" "$address is $([ $state = ok ] || echo "not ")on this server's own wire" "Choose an address of the servers' subnet."
+    result "subnet of $address" "$state" "$address is $([ "$state" = ok ] || echo "not ")on this server's own wire" "Choose an address of the servers' subnet."
   done
 }
 
@@ -158,7 +160,7 @@ gpu() {
     grep -q '^0x03' "$(dirname "$vendor")/class" && echo found
   done | grep -q found || return 0
   [ -e "$3" ] && state=ok || state=problem
-  result "$2 driver" "$state" "there is a GPU of $2, and its driver is $([ $state = ok ] || echo "not ")loaded" "$4"
+  result "$2 driver" "$state" "there is a GPU of $2, and its driver is $([ "$state" = ok ] || echo "not ")loaded" "$4"
 }
 
 check_system

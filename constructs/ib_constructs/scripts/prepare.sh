@@ -10,15 +10,6 @@ STAGE=$(dirname "$0")
 . "$STAGE/hosts.sh"
 clear_stage_on_exit
 
-# In another role K3s would go on, and join again by itself what it was just taken out of.
-stop_other_role() {
-  if [ -f "$K3S_UNIT" ] && ! grep -q "^ExecStart=$K3S_BIN $ROLE\$" "$K3S_UNIT"; then
-    say "stops K3s, which gets another role"
-    systemctl disable --quiet --now k3s
-  fi
-}
-
-stop_other_role
 add_packages
 add_kernel
 add_firewall

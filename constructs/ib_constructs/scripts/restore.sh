@@ -1,7 +1,8 @@
 #!/bin/sh
 # One server's part in bringing a cluster back from an etcd snapshot.
 # Needs SERVER_NAME, STEP:
-#   stop     K3s, and keep what etcd had
+#   stop     K3s, also for the next boot: half restored it must not start by itself
+#   resume   K3s, with what etcd had: nothing is restored
 #   restore  from the file SNAPSHOT as the only member, and start
 #   rejoin   the restored cluster at JOIN_ADDRESS, with an empty etcd
 #   settle   at the restored server: from now on it may join, and never found (JOIN_ADDRESS)
@@ -15,13 +16,25 @@ DB=$K3S_DATA/server/db
 
 # Snapshots stay where they are; the rest is put aside once, however often this is run.
 put_aside() {
-  [ -d "$DB/etcd" ] || return 0
+  if [ ! -d "$DB/etcd" ]; then
+    # A killed run put it there.
+    kept=$(find "$K3S_DATA/server" -maxdepth 1 -name 'etcd-before-restore-*' | sort | tail -n 1)
+    return
+  fi
   kept=$K3S_DATA/server/etcd-before-restore-$(date -u +%Y%m%dT%H%M%SZ)
   mv "$DB/etcd" "$kept"
   say "what etcd had is kept in $kept"
 }
 
+put_back() {
+  rm -rf "$DB/etcd"
+  mkdir -p "$DB"
+  [ -z "$kept" ] || mv "$kept" "$DB/etcd"
+  mv "$STAGE/start.yaml" "$K3S_START"
+}
+
 start() {
+  systemctl enable --quiet k3s
   start_k3s start "$1" || {
     show_journal
     die "K3s does not start"
@@ -34,19 +47,28 @@ start() {
 
 case $STEP in
   stop)
-    systemctl stop k3s
+    systemctl disable --quiet --now k3s
     say "K3s is stopped"
+    ;;
+  resume)
+    systemctl enable --quiet k3s
+    # Each member needs another to start.
+    systemctl start --no-block k3s
+    say "K3s starts again as it was"
     ;;
   restore)
     [ -f "$SNAPSHOT" ] || die "there is no snapshot $SNAPSHOT"
     put_aside
+    cp -p "$K3S_START" "$STAGE/start.yaml"
     # A reset that did not come to its end forbids the next one.
     rm -f "$DB/reset-flag"
     # K3s refuses a reset on a server that is told to join.
     echo "cluster-init: true" | write_file "$K3S_START" 0600 || true
-    "$K3S_BIN" server --cluster-reset --cluster-reset-restore-path="$SNAPSHOT" >"$STAGE/reset.log" 2>&1 || {
+    # With its configuration's etcd-s3 K3s would look for the file in the bucket, and refuses the bucket's Secret.
+    "$K3S_BIN" server --etcd-s3=false --cluster-reset --cluster-reset-restore-path="$SNAPSHOT" >"$STAGE/reset.log" 2>&1 || {
       tail -n 20 "$STAGE/reset.log" >&2
-      die "K3s cannot restore $SNAPSHOT. What etcd had is kept (see above); the file may be of another cluster, whose token this one does not have."
+      put_back
+      die "K3s cannot restore $SNAPSHOT, and etcd has what it had. The file may be of another cluster, whose token this one does not have."
     }
     start 1
     say "is restored"

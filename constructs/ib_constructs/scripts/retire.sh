@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs on another server, whose K3s is the way to the API: drains a Node and deletes it, and with it the etcd member.
-# Needs SERVER_NAME (the server it runs on), NODE, INSTALLATION (a Node that carries this label value stays; empty: none does).
+# Needs SERVER_NAME (the server it runs on), NODE, INSTALLATION (a Node that carries this label value stays; empty: none does,
+# and what cannot be done is left, since the location goes on without the server).
 set -eu
 STAGE=$(dirname "$0")
 . "$STAGE/lib.sh"
@@ -10,10 +11,16 @@ kubectl() {
   timeout 90 "$K3S_BIN" kubectl --request-timeout=20s "$@"
 }
 
+# To go on, a server that takes this name needs what had it before to be gone.
+give_up() {
+  say "$*" >&2
+  [ -z "$INSTALLATION" ] || exit 1
+}
+
 # A Node that is gone already, or is this very installation's, is left alone.
 is_to_go() {
   label=$(kubectl get node "$NODE" -o 'jsonpath={.metadata.labels.inferencebros\.com/installation}' 2>"$STAGE/error") || {
-    grep -q NotFound "$STAGE/error" || say "cannot ask the API for node $NODE ($(head -n 1 "$STAGE/error")). If it is still listed, delete it: kubectl delete node $NODE" >&2
+    grep -q NotFound "$STAGE/error" || give_up "cannot ask the API for node $NODE ($(head -n 1 "$STAGE/error")). If it is still listed, delete it: kubectl delete node $NODE"
     return 1
   }
   [ -z "$INSTALLATION" ] || [ "$label" != "$INSTALLATION" ]
@@ -31,8 +38,12 @@ if [ "$NODE" = "$SERVER_NAME" ]; then
   say "is the only server, so nobody lets it go"
   exit 0
 fi
-if ! systemctl is-active --quiet k3s || [ ! -f "$K3S_CONFIG/k3s.yaml" ]; then
-  say "no K3s runs here that could let $NODE go"
+if [ ! -f "$K3S_CONFIG/k3s.yaml" ]; then
+  say "no K3s is here that could let $NODE go"
+  exit 0
+fi
+if ! systemctl is-active --quiet k3s; then
+  give_up "K3s does not run here, so that node $NODE may still be there. Start it (systemctl start k3s) and deploy again."
   exit 0
 fi
 # One Node after another: etcd must find a majority for each member that leaves.
@@ -45,7 +56,6 @@ if is_to_go; then
     say "node $NODE is deleted"
   else
     cat "$STAGE/delete.log" >&2
-    say "node $NODE is still there. When the cluster is well: kubectl delete node $NODE" >&2
-    [ -z "$INSTALLATION" ] || exit 1
+    give_up "node $NODE is still there. When the cluster is well: kubectl delete node $NODE"
   fi
 fi

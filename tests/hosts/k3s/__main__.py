@@ -8,7 +8,7 @@ and scheduler from them, with kwok in the kubelet's place. What it keeps of K3s'
 - authorities missing at the first start are an error (K3s would make its own, silently); others reach joiners by bootstrap;
 - kernel settings are checked with `protect-kernel-defaults`; `authentication-config` switches anonymous access on;
 - manifests are applied some time after the start; readiness is told to systemd; a start that fails exits with 1;
-- `--cluster-reset` wants the stopped server, the old token and no `server`.
+- `--cluster-reset` wants the stopped server, the old token, no `server` and no bucket.
 
 It runs no containers, and the kernel is the machine's.
 """

@@ -59,7 +59,10 @@ def register(api: Api, config: dict, member: str | None) -> None:
 
 
 def start_kwok(config: dict, kubeconfig: Path) -> object:
-    return start("kwok", f"--kubeconfig={kubeconfig}", f"--manage-single-node={config['node-name']}", f"--node-ip={config['node-ip']}")
+    name = config["node-name"]
+    # Each kwok is another holder to the Lease, unlike a kubelet that comes back: so it soon runs out.
+    keeps = (f"--manage-single-node={name}", "--node-lease-duration-seconds=4")
+    return start("kwok", f"--kubeconfig={kubeconfig}", f"--node-ip={config['node-ip']}", *keeps)
 
 
 def keep_nodes(api: Api, remove_member: object) -> None:

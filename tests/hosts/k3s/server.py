@@ -56,6 +56,8 @@ def run_server(arguments: list) -> None:
     pki.mint_all(config)
     write_encryption(config)
     if reset:
+        if config.get("etcd-s3") and "--etcd-s3=false" not in arguments:
+            fatal("cannot use S3 config secret when restoring snapshot")
         paths = [argument.partition("=")[2] for argument in arguments if argument.startswith("--cluster-reset-restore-path=")]
         etcd.reset(config, paths[0] if paths else "")
         return
