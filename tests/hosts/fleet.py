@@ -77,6 +77,13 @@ class Fleet:
         nodes = self.nodes(on)
         return set(nodes) == set(self.roles) and all(ready for ready, _ in nodes.values())
 
+    def goes_on(self) -> bool:
+        """Whether all servers are ready and members, as far as can be told just now."""
+        try:
+            return self.all_ready() and self.members() == self.control_plane
+        except AssertionError:
+            return False
+
     def members(self, on: str = "s1") -> list[str]:
         """Servers that are members of etcd."""
         listed = json.loads(self.hosts[on].run(f"{ETCDCTL} member list -w json"))["members"]

@@ -84,6 +84,7 @@ case "$*" in
   *"get --raw /readyz") [ ! -f /stub/not-ready ] ;;
   *"jsonpath={.metadata.labels"*) [ ! -f /stub/no-api ] || { echo "connection refused" >&2; exit 1; }
     cat /stub/label 2>/dev/null || { echo "Error from server (NotFound): nodes not found" >&2; exit 1; } ;;
+  *"get secrets"*) cat /stub/secrets 2>/dev/null ;;
   *"{.spec.renewTime}"*) cat /stub/lease 2>/dev/null || echo 2099-01-01T00:00:00.000000Z ;;
   *"{.status.nodeInfo"*) echo "$(cat /stub/version 2>/dev/null || echo v1.36.5+k3s1) True" ;;
   *"get nodes -l"*) cat /stub/addresses 2>/dev/null ;;

@@ -530,6 +530,15 @@ def test_after_a_killed_restore_a_refused_one_still_puts_etcd_back(sandbox: Sand
     assert sandbox.path(f"{DATA}/server/db/etcd/member/wal/0").read_text() == "old"
 
 
+def test_after_a_restore_each_node_takes_the_password_of_the_machine_that_is_there_now(sandbox: Sandbox) -> None:
+    installed(sandbox)
+    sandbox.write("root/snapshot", "x")
+    sandbox.write("stub/secrets", "secret/other\nsecret/s1.node-password.k3s\nsecret/s2.node-password.k3s\n")
+    sandbox.run("restore", {"STEP": "restore", "SNAPSHOT": "/root/snapshot"})
+    (deleted,) = [call for call in sandbox.calls() if "kubectl delete" in call]
+    assert deleted.endswith("secret/s1.node-password.k3s secret/s2.node-password.k3s")
+
+
 def test_k3s_is_told_not_to_look_for_the_snapshot_in_a_bucket(sandbox: Sandbox) -> None:
     installed(sandbox)
     sandbox.write("root/snapshot", "x")

@@ -20,7 +20,8 @@ def test_a_location_is_valid_and_planned_whole_before_any_server_exists(prepare:
     assert planned.code == 0, planned.output
     kinds = stack.document["resource"]
     servers = len(kinds["terraform_data"]["k3s_membership_32FF7B5F"]["for_each"])
-    expected = sum(len(found) for found in kinds.values()) - 1 + servers
+    # Checks and membership are one resource each, over all servers.
+    expected = sum(len(found) for found in kinds.values()) - 2 + 2 * servers
     assert f"Plan: {expected} to add, 0 to change, 0 to destroy" in planned.output
     records = len(kinds.get("cloudflare_dns_record", {}))
     assert len(re.findall(rf'zone_id += "{ZONE_ID}"', planned.output)) == records, "the zone is found by its name"

@@ -33,6 +33,13 @@ put_back() {
   mv "$STAGE/start.yaml" "$K3S_START"
 }
 
+# A machine that was installed after the snapshot has another password than its Node has there, and would be turned away.
+forget_node_passwords() {
+  secrets=$("$K3S_BIN" kubectl get secrets --namespace kube-system -o name | grep '\.node-password\.k3s$') || return 0
+  # shellcheck disable=SC2086 # a list of names
+  "$K3S_BIN" kubectl delete --namespace kube-system --ignore-not-found $secrets >/dev/null
+}
+
 start() {
   systemctl enable --quiet k3s
   start_k3s start "$1" || {
@@ -71,6 +78,7 @@ case $STEP in
       die "K3s cannot restore $SNAPSHOT, and etcd has what it had. The file may be of another cluster, whose token this one does not have."
     }
     start 1
+    forget_node_passwords
     say "is restored"
     ;;
   rejoin)

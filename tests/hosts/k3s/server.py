@@ -78,13 +78,14 @@ def run_control_plane(config: dict) -> None:
     write_kubeconfigs(config)
     children += [start(name, *arguments) for name, arguments in controllers(config).items()]
     api = local_api()
-    accepted = supervisor.accept_node_password(config["node-name"], node.password())
-    if not accepted:
-        fatal("Node password rejected, duplicate hostname")
+    # The server is ready with its API; its own agent goes on trying.
+    notify_ready()
+    while not supervisor.accept_node_password(config["node-name"], node.password()):
+        log("Waiting to retrieve agent configuration; server is not ready: Node password rejected, duplicate hostname")
+        time.sleep(1)
     node.register(api, config, etcd.member_name(config))
     children.append(node.start_kwok(config, CONFIG / "stand-in.kubeconfig"))
     threading.Thread(target=control, args=[config], daemon=True).start()
-    notify_ready()
     while not any(child.poll() is not None for child in children):
         time.sleep(0.5)
     if etcd.was_removed(children[0]):
