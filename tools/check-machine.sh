@@ -48,16 +48,21 @@ if [ "$purpose" = test ]; then
   needs_package systemd-nspawn systemd-container
   needs_package chromium chromium
   needs_package shellcheck shellcheck
+  needs_package promtool prometheus
 fi
 
+# Debian starts what it installs; of prometheus only promtool is wanted.
+mask=
+case "$packages" in *" prometheus"*) [ ! -d /etc/systemd/system ] || mask="ln -sf /dev/null /etc/systemd/system/prometheus.service" ;; esac
 if [ -n "$packages" ]; then
   if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
     echo "installing Debian packages:$packages" >&2
+    $mask
     # shellcheck disable=SC2086 # a list of names
     { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages; } >&2
     python=$(find_python)
   else
-    lacks "Debian packages" "sudo apt-get install -y$packages"
+    lacks "Debian packages" "${mask:+sudo $mask && }sudo apt-get install -y$packages"
   fi
 fi
 
