@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo synth test lint bench tools preflight reboot snapshots snapshot restore lock pin clean
+.PHONY: help setup demo synth test lint graph sizing bench tools preflight reboot snapshots snapshot restore lock pin clean
 
 PIPENV_VERSION := 2026.10.3
 # The environment lives in the project and is nobody else's.
@@ -35,7 +35,15 @@ lint: setup ## ruff, mypy, pyright, shellcheck
 	.venv/bin/mypy
 	npx pyright
 	cd constructs/ib_constructs/scripts && shellcheck -x *.sh
-	shellcheck tools/*.sh tests/hosts/*.sh .ci/run
+	shellcheck tools/*.sh tests/hosts/*.sh constructs/ib_constructs/charts/*.sh .ci/run
+
+graph: synth ## draw who waits for whom at stalpeni into docs/ (needs Debian's graphviz)
+	@command -v dot > /dev/null || { echo "install graphviz: sudo apt-get install -y graphviz" >&2; exit 1; }
+	@$(PYTHON) -m stacks.graph stalpeni > docs/dependencies.dot
+	@dot -Tsvg docs/dependencies.dot > docs/dependencies.svg
+
+sizing: synth ## what an empty platform asks of its servers, at each location
+	@$(PYTHON) -m stacks.sizing
 
 bench: setup ## measure (ONLY=<row>); prints one JSON line a row
 	@$(PYTHON) -m perf.run $(ONLY)

@@ -29,20 +29,19 @@ from ib_constructs import (
     ClusterIdentity,
     ClusterIdentityProps,
     K3sCluster,
+    KeyPair,
     Kubeconfig,
-    MetalLb,
-    MetalLbProps,
     RootAuthority,
     RootAuthorityProps,
 )
 from ib_constructs.k3s_config import S3_SECRET, SNAPSHOTS_KEPT
 from ib_constructs.root_authority import LETSENCRYPT_STAGING_ROOTS
+from stacks.addons import Addons
 from stacks.cluster import k3s_cluster
 from stacks.schema import Location
+from stacks.variables import Variables, declare_variables
 
 ROOT = Path(__file__).parent.parent
-PUBLIC_HOSTS = ("bifrost", "control", "dex")
-"""Host names below the domain that the ingress IP answers."""
 
 
 class LocationStack(TerraformStack):
@@ -52,15 +51,7 @@ class LocationStack(TerraformStack):
         super().__init__(scope, location.name)
         self._backend(location)
         declare_location_guard(self, location.name)
-        ssh_private_key = _secret(
-            self, "ssh_private_key", "private key (PEM) that root's authorized_keys on every server knows", needed=True
-        )
-        cloudflare_api_token = _secret(
-            self,
-            "cloudflare_api_token",
-            "Cloudflare API token that may read the zone and edit its records",
-            needed=location.dns is not None,
-        )
+        variables = declare_variables(self, location)
 
         TlsProvider(self, "tls")
         RandomProvider(self, "random")
@@ -69,25 +60,18 @@ class LocationStack(TerraformStack):
         kubeconfig = Kubeconfig(location=location.name, domain=location.domain, api_address=str(location.api_address), identity=identity)
         self._kubernetes_providers(kubeconfig)
 
-        issuer_ca = LETSENCRYPT_STAGING_ROOTS if location.certificates.issuer == "letsencrypt-staging" else None
-        if location.certificates.issuer == "local":
-            issuer_ca = RootAuthority(self, "root", RootAuthorityProps(location=location.name, protect=location.protect)).certificate
-            TerraformOutput(self, "root_ca", value=issuer_ca, description="Root certificate of the location, for people's trust stores")
-        cluster = k3s_cluster(self, location, identity, ssh_private_key, issuer_ca)
-        self._snapshots_to_s3(location, cluster)
-        MetalLb(
-            self,
-            "metallb",
-            MetalLbProps(
-                address_range=str(location.network.load_balancer_range),
-                waits_for=[cluster.ready],
-                charts_mirror=location.mirrors.charts,
-            ),
-        )
-        self._dns(location, cloudflare_api_token)
+        root = self._root(location)
+        issuer_ca = root.certificate if root else None
+        if location.certificates.issuer == "letsencrypt-staging":
+            issuer_ca = LETSENCRYPT_STAGING_ROOTS
+        cluster = k3s_cluster(self, location, identity, variables.ssh_private_key, issuer_ca)
+        self._snapshots_to_s3(location, variables, cluster)
+        Addons(self, location, variables, cluster.ready).release(root, issuer_ca)
+        self._dns(location, variables.cloudflare_api_token)
 
         TerraformOutput(self, "k3s_kubeconfig_for_users", value=kubeconfig.for_users(), sensitive=True)
         TerraformOutput(self, "k3s_kubeconfig_for_admins", value=kubeconfig.for_admins(), sensitive=True)
+        TerraformOutput(self, "service_urls", value=service_urls(location), description="Where the location's services are")
         TerraformOutput(
             self, "etc_hosts", value=etc_hosts(location), description="Lines for /etc/hosts where DNS does not know the location"
         )
@@ -127,10 +111,16 @@ class LocationStack(TerraformStack):
             ),
         )
 
-    def _snapshots_to_s3(self, location: Location, cluster: K3sCluster) -> None:
+    def _root(self, location: Location) -> KeyPair | None:
+        """The location's own root certificate, where nobody else signs its host names."""
+        if location.certificates.issuer != "local":
+            return None
+        root = RootAuthority(self, "root", RootAuthorityProps(location=location.name, protect=location.protect))
+        TerraformOutput(self, "root_ca", value=root.certificate, description="Root certificate of the location, for people's trust stores")
+        return KeyPair(certificate=root.certificate, key=root.key)
+
+    def _snapshots_to_s3(self, location: Location, variables: Variables, cluster: K3sCluster) -> None:
         """K3s reads the bucket and its keys from a Secret, so that they stand in no file of a server."""
-        access_key = _secret(self, "s3_access_key", "access key of the bucket in [backup]", needed=location.backup is not None)
-        secret_key = _secret(self, "s3_secret_key", "secret key of the bucket in [backup]", needed=location.backup is not None)
         if location.backup is None:
             return
         s3 = location.backup.s3
@@ -148,8 +138,8 @@ class LocationStack(TerraformStack):
                 # As many as the servers keep; K3s's default in a bucket is five. Beside the others in its configuration K3s
                 # would ignore this Secret.
                 "etcd-s3-retention": str(SNAPSHOTS_KEPT),
-                "etcd-s3-access-key": access_key,
-                "etcd-s3-secret-key": secret_key,
+                "etcd-s3-access-key": variables.s3_access_key,
+                "etcd-s3-secret-key": variables.s3_secret_key,
             },
             depends_on=[cluster.ready],
         )
@@ -196,26 +186,29 @@ def declare_location_guard(stack: TerraformStack, name: str) -> None:
     )
 
 
+def services(location: Location) -> list[str]:
+    """Names below the domain that the location's ingress answers."""
+    optional = {
+        "longhorn": location.storage.longhorn,
+        "models": location.storage.model_cache_gib is not None,
+        "grafana": location.monitoring.enabled,
+        "prometheus": location.monitoring.enabled,
+        "alertmanager": location.monitoring.enabled,
+        "vui": location.backup is not None,
+        "bifrost-insecure": location.name == "local",
+    }
+    return ["bifrost", "control", "dex", "headlamp", "oauth2-proxy", *(name for name, there in optional.items() if there)]
+
+
+def service_urls(location: Location) -> dict[str, str]:
+    """Each service's address, and the Kubernetes API's."""
+    urls = {name: f"https://{name}.{location.domain}" for name in services(location)}
+    if "bifrost-insecure" in urls:
+        urls["bifrost-insecure"] = f"http://bifrost-insecure.{location.domain}"
+    return {**urls, "k3s": f"https://k3s.{location.domain}:6443"}
+
+
 def etc_hosts(location: Location) -> str:
     """Lines for a developer's /etc/hosts: the API and every host name behind the ingress."""
-    hosts = [*PUBLIC_HOSTS, *(["bifrost-insecure"] if location.name == "local" else [])]
-    behind_ingress = " ".join(f"{host}.{location.domain}" for host in hosts)
+    behind_ingress = " ".join(f"{name}.{location.domain}" for name in services(location))
     return f"{location.api_address} k3s.{location.domain}\n{location.network.ingress_ip} {behind_ingress}\n"
-
-
-def _secret(stack: TerraformStack, name: str, description: str, *, needed: bool) -> str:
-    """A sensitive variable; a location that does not need it may leave it out."""
-    missing = TerraformVariableValidationConfig(
-        condition=f"${{var.{name} != null}}",
-        error_message=f"{name} is missing: the {description}. Write it into terraform.tfvars, or into the workspace's variables.",
-    )
-    variable = TerraformVariable(
-        stack,
-        name,
-        type="string",
-        sensitive=True,
-        description=description,
-        default=Token.null_value(),
-        validation=[missing] if needed else None,
-    )
-    return variable.string_value

@@ -101,6 +101,7 @@ class Gpu(Section):
     """Which GPU operators are installed; their operands start only where a GPU is found."""
 
     operators: Literal["auto", "nvidia", "amd", "none"] = "auto"
+    runtime: Literal["nri", "runtimeclass"] = "nri"
 
 
 class SlackChannels(Section):
@@ -116,6 +117,7 @@ class Monitoring(Section):
 
     enabled: bool = True
     slack: SlackChannels | None = None
+    heartbeat: bool = False
 
 
 class S3(Section):

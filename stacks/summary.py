@@ -16,7 +16,11 @@ from stacks.schema import Location
 
 OUT = Path("cdktf.out") / "stacks"
 # Construct at the top of a stack to layer; any other construct is an add-on.
-LAYERS = {"identity": "Servers", "k3s": "Servers", "root": "Servers", "snapshots-s3": "Servers", "metallb": "Network", "dns": "DNS"}
+LAYERS = {
+    **dict.fromkeys(("identity", "k3s", "root", "snapshots-s3"), "Servers"),
+    **dict.fromkeys(("metallb", "ingress", "cluster-dns"), "Network"),
+    "dns": "DNS",
+}
 
 
 def main() -> None:

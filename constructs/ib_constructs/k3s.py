@@ -30,7 +30,7 @@ class K3sClusterProps:
     """`servers`: those in role `server` first of all found the cluster, the first of them alone.
 
     `ingress_ip`: address that the issuer's host name leads to; `issuer_host`: that name.
-    `shared_storage`: servers are prepared for volumes that several of them mount.
+    `shared_storage`: servers are prepared for volumes that several of them mount. `gpu_runtime`: as `Gpu` has it.
     `version`: K3s release; `releases_url`: base URL of a mirror laid out as K3s's releases are, `<version>/k3s`;
     `binary_sha256`, `images_sha256`: SHA-256 (hex) of its binary and of its archive of images, which is fetched where given.
     `protect`: a plan that would take K3s and its data off a server fails.
@@ -43,6 +43,7 @@ class K3sClusterProps:
     ingress_ip: str
     issuer_host: str
     shared_storage: bool = False
+    gpu_runtime: str = "nri"
     version: str = K3S_VERSION
     releases_url: str = RELEASES
     binary_sha256: str | None = K3S_SHA256
@@ -143,7 +144,12 @@ class K3sCluster(Construct):
     def _preflight_environment(self, server: Server) -> dict[str, str]:
         props = self._props
         return preflight_environment(
-            server, props.servers, api_vip=props.settings.api_vip, ingress_ip=props.ingress_ip, shared_storage=props.shared_storage
+            server,
+            props.servers,
+            api_vip=props.settings.api_vip,
+            ingress_ip=props.ingress_ip,
+            shared_storage=props.shared_storage,
+            gpu_runtime=props.gpu_runtime,
         )
 
     def _checks(self, environment: Mapping[str, str], *, silent_peer: Literal["problem", "warning"]) -> list[Provisioner]:
@@ -249,8 +255,8 @@ class K3sCluster(Construct):
         return resource
 
 
-def preflight_environment(
-    server: Server, servers: Sequence[Server], *, api_vip: str | None, ingress_ip: str, shared_storage: bool
+def preflight_environment(  # noqa: PLR0913 - of whom, among whom, and what it is checked for
+    server: Server, servers: Sequence[Server], *, api_vip: str | None, ingress_ip: str, shared_storage: bool, gpu_runtime: str
 ) -> dict[str, str]:
     """What `preflight.sh` is told of *server*, besides the cluster's identity and the time."""
     return {
@@ -260,6 +266,7 @@ def preflight_environment(
         "API_VIP": api_vip or "",
         "INGRESS_IP": ingress_ip,
         "SHARED_STORAGE": _yes(shared_storage),
+        "GPU_RUNTIME": gpu_runtime,
     }
 
 

@@ -31,7 +31,7 @@ class K3sSettings:
 
     `api_names`: addresses and names by which the Kubernetes API is reached, besides the servers' own.
     `issuer`: URL of the OpenID Connect issuer where people log in; `issuer_ca`: its root certificate (PEM), where
-    public trust stores do not have it; `operators`: e-mails of those who administer the cluster.
+    public trust stores do not have it.
     `packaged_storage`: K3s's local-path provisioner; off where Longhorn is.
     `snapshots_to_s3`: etcd snapshots also go where the Secret S3_SECRET says.
     `image_mirror`: URL of a registry that stands in for all others; `embedded_registry`: servers share images.
@@ -41,7 +41,6 @@ class K3sSettings:
     api_names: Sequence[str]
     issuer: str
     issuer_ca: str | None = None
-    operators: Sequence[str] = ()
     packaged_storage: bool = True
     snapshots_to_s3: bool = False
     image_mirror: str | None = None
@@ -123,9 +122,6 @@ def manifests(settings: K3sSettings) -> dict[str, str]:
     The prefix tells our files from K3s's own.
     """
     found = {"ib-admins.yaml": k3s_files.cluster_admins("ib-admins", "Group", [ADMIN_GROUP])}
-    if settings.operators:
-        people = [k3s_files.OIDC_PREFIX + email for email in settings.operators]
-        found["ib-operators.yaml"] = k3s_files.cluster_admins("ib-operators", "User", people)
     if settings.api_vip:
         found["ib-kube-vip.yaml"] = as_yaml(_kube_vip(settings.api_vip))
     return found

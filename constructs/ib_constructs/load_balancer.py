@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from cdktf import ITerraformDependable
 from constructs import Construct
 
-from ib_constructs.helm import HelmAddon, HelmAddonProps, Objects, ObjectsProps
+from ib_constructs.helm import AddonProps, HelmAddon, HelmAddonProps, Objects, ObjectsProps
+from ib_constructs.namespace import Namespace, NamespaceProps
+from ib_constructs.pods import resources
 from ib_constructs.versions import METALLB
 
 POOL = "location"
 
 
 @dataclass(frozen=True, kw_only=True)
-class MetalLbProps:
+class MetalLbProps(AddonProps):
     """`address_range`: `first-last`, inclusive, free addresses on the servers' subnet."""
 
     address_range: str
-    waits_for: Sequence[ITerraformDependable]
-    charts_mirror: str | None = None
 
 
 class MetalLb(Construct):
@@ -28,25 +28,16 @@ class MetalLb(Construct):
 
     def __init__(self, scope: Construct, id: str, props: MetalLbProps) -> None:
         super().__init__(scope, id)
+        # The speaker answers ARP from the host's network.
+        namespace = Namespace(
+            self,
+            "namespace",
+            NamespaceProps(name="metallb-system", pod_security="privileged", cluster=props.cluster, guarded=False),
+        )
         addon = HelmAddon(
             self,
             "addon",
-            HelmAddonProps(
-                chart=METALLB,
-                namespace="metallb-system",
-                # The speaker answers ARP from the host's network.
-                pod_security="privileged",
-                values={
-                    "frrk8s": {"enabled": False},  # BGP only; on by default since 0.16
-                    "controller": {"resources": {"requests": {"cpu": "20m", "memory": "64Mi"}}},
-                    "speaker": {
-                        "ignoreExcludeLB": True,  # on one server, the control plane also balances
-                        "resources": {"requests": {"cpu": "20m", "memory": "64Mi"}},
-                    },
-                },
-                waits_for=props.waits_for,
-                charts_mirror=props.charts_mirror,
-            ),
+            HelmAddonProps(chart=METALLB, given=props, namespace=namespace, values=_values(monitored=props.monitored)),
         )
         pool = {
             "apiVersion": "metallb.io/v1beta1",
@@ -63,6 +54,18 @@ class MetalLb(Construct):
         objects = Objects(
             self,
             "pool",
-            ObjectsProps(name="metallb-pool", namespace=addon.namespace, objects=[pool, advertisement], waits_for=[addon.ready]),
+            ObjectsProps(name="metallb-pool", namespace=namespace, objects=[pool, advertisement], waits_for=[addon.ready]),
         )
         self.ready: ITerraformDependable = objects.ready
+
+
+def _values(*, monitored: bool) -> dict[str, Any]:
+    return {
+        "frrk8s": {"enabled": False},  # BGP only; on by default since 0.16
+        "prometheus": {"serviceMonitor": {"enabled": monitored}, "rbacPrometheus": False},
+        "controller": {"resources": resources("20m", "64Mi", "128Mi")},
+        "speaker": {
+            "ignoreExcludeLB": True,  # on one server, the control plane also balances
+            "resources": resources("20m", "64Mi", "128Mi"),
+        },
+    }

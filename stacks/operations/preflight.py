@@ -56,6 +56,7 @@ def _check(location: Location, remote: Remote) -> list[Finding]:
             api_vip=str(network.api_vip) if network.api_vip else None,
             ingress_ip=str(network.ingress_ip),
             shared_storage=location.storage.longhorn,
+            gpu_runtime=location.gpu.runtime,
         ),
         "SILENT_PEER": "problem",
         # Whose K3s is there already can only be told with the state at hand.

@@ -75,7 +75,6 @@ def fleet(lab: Lab, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) ->
     deployment.issuer_ca = issuer.ca
     fleet = Fleet(lab, deployment, {"s1": "server", "s2": "server", "s3": "server", "a1": "agent", "a2": "agent"})
     fleet.boot(*fleet.roles)
-    deployment.operators = ["ana@example.com"]
     fleet.first = fleet.apply()
     assert fleet.first.code == 0, fleet.first.output
     yield fleet

@@ -61,7 +61,6 @@ class Deployment:
         self.version = K3S_VERSION
         self.images_sha256 = hashlib.sha256(IMAGES).hexdigest()
         self.issuer_ca: str | None = None
-        self.operators: Sequence[str] = ()
         self._variables = folder / "secret.tfvars.json"
         values = {"location": NAME, "ssh_private_key": ssh_private_key, **_variable_values(self.identity)}
         self._variables.write_text(json.dumps(values))
@@ -90,8 +89,6 @@ class Deployment:
         lines += ["[mirrors]", f'k3s = "http://{GATEWAY}:{MIRROR_PORT}"', f'k3s_sha256 = "{self.k3s_sha256[self.version]}"', *mirrors]
         for server in servers:
             lines += ["[[servers]]", *(f"{key} = {json.dumps(value)}" for key, value in server.items())]
-        for email in self.operators:
-            lines += ["[[operators]]", f'email = "{email}"']
         path = self.folder / f"{NAME}.toml"
         path.write_text("\n".join(lines) + "\n")
         app = App(outdir=str(self.out))

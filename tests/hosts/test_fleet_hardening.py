@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ib_constructs.k3s_files import CONFIG_DIR
+from ib_constructs.k3s_files import CONFIG_DIR, OIDC_PREFIX
 from tests.hosts.fleet import ADDRESSES, ETCDCTL, TLS, VIP, Fleet
 from tests.hosts.issuer import Issuer, new_key
 from tests.identities import client_certificate
@@ -47,6 +47,8 @@ def test_an_operator_is_let_in_by_the_issuer_and_a_stranger_is_not(fleet: Fleet,
     def namespaces(**claims: Any) -> str:
         return ask(fleet, "/api/v1/namespaces", "-H", f"Authorization: Bearer {issuer.token(**claims)}")
 
+    # As the construct Operators does it, by a provider that this tier does not have.
+    fleet.kubectl(f"create clusterrolebinding operator-ana@example.com --clusterrole=cluster-admin --user={OIDC_PREFIX}ana@example.com")
     with issuer.listening(fleet.lab):
         # The API server asks the issuer by the name in /etc/hosts, and tries again every few seconds.
         until(lambda: namespaces(email="ana@example.com") == "200", "the operator is let in", 60)

@@ -449,6 +449,7 @@ PREFLIGHT = {
     "API_VIP": "",
     "INGRESS_IP": "192.168.1.240",
     "SHARED_STORAGE": "no",
+    "GPU_RUNTIME": "nri",
     "REPORT": "yes",
 }
 

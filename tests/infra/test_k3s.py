@@ -278,12 +278,6 @@ def test_nobody_is_anonymous_and_people_come_by_the_issuer_with_a_prefix() -> No
     assert {claim["prefix"] for claim in issuer["claimMappings"].values()} == {"oidc:"}
 
 
-def test_operators_are_bound_by_their_address_and_nobody_else_is() -> None:
-    binding = yaml.safe_load(manifests(replace(SETTINGS, operators=["ana@example.com"]))["ib-operators.yaml"])
-    assert [subject["name"] for subject in binding["subjects"]] == ["oidc:ana@example.com"]
-    assert "ib-operators.yaml" not in manifests(SETTINGS)
-
-
 def test_the_issuers_certificate_may_be_a_reference_that_only_terraform_knows() -> None:
     def build(stack: TerraformStack) -> None:
         root = TerraformVariable(stack, "root").string_value

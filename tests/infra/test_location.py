@@ -53,7 +53,10 @@ def test_nothing_waits_for_nothing(name: str) -> None:
 def test_secrets_are_variables_without_a_value_and_outputs_that_carry_them_are_sensitive(name: str) -> None:
     variables, outputs = document(name)["variable"], document(name)["output"]
     secrets = variables.keys() - {"location"}
-    assert secrets == {"ssh_private_key", "cloudflare_api_token", "s3_access_key", "s3_secret_key"}
+    assert secrets == {
+        *("ssh_private_key", "cloudflare_api_token", "s3_access_key", "s3_secret_key", "operator_password_hashes"),
+        *("slack_webhook_url", "heartbeat_url", "hugging_face_token"),
+    }
     assert all(variables[key]["sensitive"] is True and variables[key]["default"] is None for key in secrets)
     assert {key for key, output in outputs.items() if output.get("sensitive")} == {"k3s_kubeconfig_for_users", "k3s_kubeconfig_for_admins"}
     assert "PRIVATE KEY" not in json.dumps(document(name))
@@ -64,7 +67,9 @@ def test_a_secret_that_a_location_needs_is_asked_for_by_name() -> None:
         return {key for key, variable in document(name)["variable"].items() if "is missing" in str(variable.get("validation"))}
 
     assert asked_for("local") == {"ssh_private_key"}, "without [dns] no Cloudflare token"
-    assert asked_for("stalpeni") == {"ssh_private_key", "cloudflare_api_token", "s3_access_key", "s3_secret_key"}
+    assert asked_for("stalpeni") == {"ssh_private_key", "cloudflare_api_token", "s3_access_key", "s3_secret_key", "slack_webhook_url"}
+    assert "bcrypt hash for each of ana@example.com" in json.dumps(document("stalpeni")["variable"]["operator_password_hashes"])
+    assert "validation" not in document("local")["variable"]["operator_password_hashes"]
 
 
 def test_snapshots_reach_the_bucket_by_a_secret_that_exists_once_the_cluster_does() -> None:
@@ -74,7 +79,7 @@ def test_snapshots_reach_the_bucket_by_a_secret_that_exists_once_the_cluster_doe
     assert secret["data"]["etcd-s3-retention"] == "20", "as many as stay on the servers; K3s's own default is 5"
     assert "://" not in secret["data"]["etcd-s3-endpoint"], "K3s wants a host name"
     assert secret["depends_on"][0].startswith("terraform_data.k3s_configure-")
-    assert "kubernetes_secret_v1" not in document("local")["resource"]
+    assert resources(document("local"), "kubernetes_secret_v1", "snapshots-s3") == []
 
 
 def test_a_location_with_a_root_of_its_own_puts_it_out_and_the_api_trusts_it() -> None:
@@ -175,7 +180,7 @@ def test_a_developer_without_dns_is_given_lines_for_etc_hosts() -> None:
     locations = load_locations()
     api, ingress = etc_hosts(locations["local"]).splitlines()
     assert api == "192.168.1.11 k3s.local.inferencebros.com"
-    hosts = [f"{name}.local.inferencebros.com" for name in ("bifrost", "control", "dex", "bifrost-insecure")]
+    hosts = [f"{name}.local.inferencebros.com" for name in ("bifrost", "control", "dex", "headlamp", "oauth2-proxy", "bifrost-insecure")]
     assert ingress.split() == ["192.168.1.240", *hosts]
     assert "bifrost-insecure" not in etc_hosts(locations["stalpeni"])
 
@@ -196,7 +201,7 @@ def test_the_table_of_a_location_counts_its_resources_by_layer(tmp_path: Path) -
     stack = LocationStack(App(outdir=str(tmp_path), skip_validation=True), load_locations()["stalpeni"])
     synthesised: Document = stack.to_terraform()
     counts = count_by_layer(synthesised)
-    assert set(counts) == {"Servers", "Network", "DNS"}
+    assert set(counts) == {"Servers", "Network", "DNS", "Add-ons"}
     assert counts["DNS"] == 3
     assert "s1 (server, 192.168.1.11)" in describe(load_locations()["stalpeni"])["Servers"]
     assert describe(load_locations()["local"])["DNS"].startswith("none")

@@ -35,7 +35,7 @@ def test_nothing_is_latest() -> None:
 
 
 def test_each_version_can_be_raised_by_a_bot() -> None:
-    pinned = re.findall(r"^[A-Z0-9_]+ = .*\d+\.\d+\.\d+.*$", SOURCE, re.MULTILINE)
+    pinned = re.findall(r"^[A-Z0-9_]+ = .*\d+\.\d+.*$", SOURCE, re.MULTILINE)
     commented = re.findall(r"^# renovate: datasource=\S+ depName=\S+.*\n[A-Z0-9_]+ = ", SOURCE, re.MULTILINE)
     assert pinned
     assert len(commented) == len(pinned)
@@ -67,7 +67,7 @@ def test_make_pin_writes_nothing_where_the_release_names_no_checksum(tmp_path: P
 def test_the_charts_of_the_pins_are_named_with_their_repository() -> None:
     charts = [value for value in vars(versions).values() if isinstance(value, versions.Chart)]
     assert charts
-    assert all(chart.repository.startswith("https://") and chart.version[0].isdigit() for chart in charts)
+    assert all(chart.repository.startswith(("https://", "oci://")) and re.match(r"v?\d+\.\d+\.\d+$", chart.version) for chart in charts)
 
 
 def _pin(mirror: Path, target: Path) -> subprocess.CompletedProcess[str]:

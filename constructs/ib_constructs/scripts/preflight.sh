@@ -2,7 +2,7 @@
 # Checks a server before anything on it is changed, and reports every problem at once, each with its remedy.
 # Needs SERVER_NAME, ROLE, FINGERPRINT (this location's identity), CA_SHA256 (its server CA), NOW (RFC 3339, the clock of
 # the machine that deploys), PEERS (addresses of the other servers), SILENT_PEER (what one is that does not answer: problem, or
-# warning once the cluster is there), API_VIP (may be empty), INGRESS_IP, SHARED_STORAGE.
+# warning once the cluster is there), API_VIP (may be empty), INGRESS_IP, SHARED_STORAGE, GPU_RUNTIME (nri, runtimeclass).
 # With REPORT=yes every check is a line "<check>|ok, warning or problem|<found>|<remedy>", and the exit code is 0.
 # Without the state, FINGERPRINT and CA_SHA256 are empty.
 set -eu
@@ -154,11 +154,24 @@ check_addresses_are_free() {
   done
 }
 
-# gpu <vendor id> <name> <what shows that its driver is loaded> <remedy>
-gpu() {
+# has_gpu <vendor id>
+has_gpu() {
   grep -lx "$1" /sys/bus/pci/devices/*/vendor 2>/dev/null | while read -r vendor; do
     grep -q '^0x03' "$(dirname "$vendor")/class" && echo found
-  done | grep -q found || return 0
+  done | grep -q found
+}
+
+# K3s looks for it when it starts. With NRI nobody needs it.
+check_container_toolkit() {
+  [ "$GPU_RUNTIME" = runtimeclass ] && has_gpu 0x10de || return 0
+  command -v nvidia-container-runtime >/dev/null && state=ok || state=problem
+  result "NVIDIA container toolkit" "$state" "the container toolkit is $([ "$state" = ok ] || echo "not ")there" \
+    "Install nvidia-container-toolkit from NVIDIA's own repository, or set runtime = \"nri\" in [gpu]."
+}
+
+# gpu <vendor id> <name> <what shows that its driver is loaded> <remedy>
+gpu() {
+  has_gpu "$1" || return 0
   [ -e "$3" ] && state=ok || state=problem
   result "$2 driver" "$state" "there is a GPU of $2, and its driver is $([ "$state" = ok ] || echo "not ")loaded" "$4"
 }
@@ -176,6 +189,7 @@ if command -v curl >/dev/null; then
   check_addresses_are_free
 fi
 gpu 0x10de NVIDIA /proc/driver/nvidia/version "Install it: apt-get install -y nvidia-driver (component non-free), then reboot."
+check_container_toolkit
 gpu 0x1002 AMD /sys/module/amdgpu "Install its firmware: apt-get install -y firmware-amd-graphics (component non-free-firmware), then reboot."
 
 [ "${REPORT:-}" = yes ] && exit 0

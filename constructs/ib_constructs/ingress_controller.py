@@ -1,0 +1,151 @@
+"""What listens at the ingress IP: ingress-nginx (archived upstream since March 2026), or Traefik, which reads the same annotations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from cdktf import ITerraformDependable
+from constructs import Construct
+
+from ib_constructs.helm import AddonProps, HelmAddon, HelmAddonProps, Objects, ObjectsProps
+from ib_constructs.ingress import CLASS, STREAM_TIMEOUT_SEC
+from ib_constructs.namespace import INGRESS, Namespace, NamespaceProps
+from ib_constructs.pods import resources
+from ib_constructs.versions import INGRESS_NGINX, TRAEFIK
+
+Controller = Literal["ingress-nginx", "traefik"]
+NGINX_CONTROLLER = "k8s.io/ingress-nginx"
+NO_REQUEST_ID = "no-request-id"
+MINUTES_TO_DRAIN = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngressControllerProps(AddonProps):
+    """`ingress_ip`: the address of MetalLB's range that it listens at. `replicas`: at most one a server."""
+
+    controller: Controller
+    ingress_ip: str
+    replicas: int
+
+
+class IngressController(Construct):
+    """The controller of the IngressClass `nginx`. `ready`: it listens at the ingress IP and takes Ingress objects.
+
+    It removes `x-request-id` from every request: the gateway takes it for the key of its billing row, so a client that
+    repeats one would not be billed (bifrost.md 3.1).
+    """
+
+    def __init__(self, scope: Construct, id: str, props: IngressControllerProps) -> None:
+        super().__init__(scope, id)
+        nginx = props.controller == "ingress-nginx"
+        namespace = Namespace(
+            self,
+            "namespace",
+            NamespaceProps(
+                name=INGRESS,
+                pod_security="restricted",
+                cluster=props.cluster,
+                # What listens for the world, and ingress-nginx's webhook.
+                open_ports=(80, 443, 8443) if nginx else (8000, 8443),
+            ),
+        )
+        waits_for = [] if nginx else [self._traefiks_objects(namespace)]
+        self.ready: ITerraformDependable = HelmAddon(
+            self,
+            "addon",
+            HelmAddonProps(
+                chart=INGRESS_NGINX if nginx else TRAEFIK,
+                given=props,
+                namespace=namespace,
+                values=_nginx(props) if nginx else _traefik(props),
+                waits_for=waits_for,
+            ),
+        ).ready
+
+    def _traefiks_objects(self, namespace: Namespace) -> ITerraformDependable:
+        # ingress-nginx's chart brings its class; Traefik wants to find one.
+        ingress_class = {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "IngressClass",
+            "metadata": {"name": CLASS, "annotations": {"ingressclass.kubernetes.io/is-default-class": "true"}},
+            "spec": {"controller": NGINX_CONTROLLER},
+        }
+        return Objects(self, "class", ObjectsProps(name="ingress-class", namespace=namespace, objects=[ingress_class])).ready
+
+
+def _nginx(props: IngressControllerProps) -> dict[str, Any]:
+    return {
+        "controller": {
+            "replicaCount": props.replicas,
+            "updateStrategy": {"rollingUpdate": {"maxUnavailable": 1}, "type": "RollingUpdate"},
+            "ingressClassResource": {"name": CLASS, "default": True},
+            "service": {
+                "annotations": {"metallb.io/loadBalancerIPs": props.ingress_ip},
+                # Keeps the client's address, which limits and logs go by; MetalLB then answers ARP where a pod is.
+                "externalTrafficPolicy": "Local",
+            },
+            "config": {
+                # Setting the header would add a second one to the client's.
+                "location-snippet": 'more_clear_input_headers "X-Request-ID";',
+                "hsts": "true",
+                "hide-headers": "Server,X-Powered-By",
+                "ssl-protocols": "TLSv1.2 TLSv1.3",
+                "use-gzip": "true",
+                # Connections that stream end with the answer, not with a change of configuration.
+                "worker-shutdown-timeout": f"{MINUTES_TO_DRAIN * 60}s",
+            },
+            "terminationGracePeriodSeconds": MINUTES_TO_DRAIN * 60,
+            "metrics": {"enabled": True, "serviceMonitor": {"enabled": props.monitored}},
+            "resources": resources("100m", "128Mi", "512Mi"),
+            "admissionWebhooks": {
+                "createSecretJob": {"resources": resources("10m", "32Mi", "64Mi")},
+                "patchWebhookJob": {"resources": resources("10m", "32Mi", "64Mi")},
+            },
+        }
+    }
+
+
+def _traefik(props: IngressControllerProps) -> dict[str, Any]:
+    without_request_id = {
+        "apiVersion": "traefik.io/v1alpha1",
+        "kind": "Middleware",
+        "metadata": {"name": NO_REQUEST_ID, "namespace": INGRESS},
+        # An empty value removes the header.
+        "spec": {"headers": {"customRequestHeaders": {"X-Request-ID": ""}}},
+    }
+    timeouts = {"readTimeout": f"{STREAM_TIMEOUT_SEC}s", "writeTimeout": "0s", "idleTimeout": "180s"}
+    middleware = f"{INGRESS}-{NO_REQUEST_ID}@kubernetescrd"
+    return {
+        "deployment": {"replicas": props.replicas, "terminationGracePeriodSeconds": MINUTES_TO_DRAIN * 60},
+        "updateStrategy": {"rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}},
+        "podDisruptionBudget": {"enabled": True, "maxUnavailable": 1},
+        "global": {"checkNewVersion": False},
+        # The class is ours, named as ingress-nginx's.
+        "ingressClass": {"enabled": False},
+        "providers": {
+            # Else it would find every Ingress twice.
+            "kubernetesIngress": {"enabled": False},
+            "kubernetesIngressNGINX": {
+                "enabled": True,
+                "controllerClass": NGINX_CONTROLLER,
+                "ingressClass": CLASS,
+                "publishService": {"enabled": True},
+            },
+        },
+        "service": {"annotations": {"metallb.io/loadBalancerIPs": props.ingress_ip}, "spec": {"externalTrafficPolicy": "Local"}},
+        "ports": {
+            "web": {"http": {"middlewares": [middleware]}, "transport": {"respondingTimeouts": timeouts}},
+            "websecure": {"http": {"middlewares": [middleware]}, "transport": {"respondingTimeouts": timeouts}},
+        },
+        "metrics": {
+            "prometheus": {
+                "service": {"enabled": props.monitored},
+                "serviceMonitor": {"enabled": props.monitored},
+                # The chart asks the API for the kind, which helm template and a first plan cannot.
+                "disableAPICheck": True,
+            }
+        },
+        "resources": resources("100m", "128Mi", "512Mi"),
+        "extraObjects": [without_request_id],
+    }

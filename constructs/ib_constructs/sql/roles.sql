@@ -1,0 +1,57 @@
+-- The roles of the gateway's database. Run by psql as a superuser after each change of this file; running it again changes nothing.
+-- The environment has the passwords, which so stand in no process list.
+\set ON_ERROR_STOP on
+\getenv bifrost_password BIFROST_PASSWORD
+\getenv reader_password READER_PASSWORD
+
+SELECT 'CREATE ROLE bifrost LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'bifrost') \gexec
+SELECT 'CREATE ROLE billing_reader LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'billing_reader') \gexec
+ALTER ROLE bifrost PASSWORD :'bifrost_password';
+ALTER ROLE billing_reader PASSWORD :'reader_password' CONNECTION LIMIT 8;
+ALTER ROLE billing_reader SET default_transaction_read_only = on;
+ALTER ROLE billing_reader SET statement_timeout = '60s';
+SELECT 'CREATE DATABASE bifrost OWNER bifrost ENCODING UTF8 TEMPLATE template0'
+  WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'bifrost') \gexec
+
+REVOKE ALL ON DATABASE bifrost FROM PUBLIC;
+GRANT CONNECT ON DATABASE bifrost TO billing_reader;
+
+\connect bifrost
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+GRANT ALL ON SCHEMA public TO bifrost;
+GRANT USAGE ON SCHEMA public TO billing_reader;
+
+-- What billing needs and no more: no prompt, no answer, no key's value. The gateway makes and changes its tables by
+-- itself, so the grants follow its changes instead of waiting for somebody to repeat them.
+CREATE OR REPLACE FUNCTION public.grant_to_billing() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+DECLARE
+  wanted CONSTANT jsonb := '{
+    "logs": ["id", "inc_number", "parent_request_id", "timestamp", "created_at", "object_type", "provider", "model",
+             "alias", "number_of_retries", "fallback_index", "virtual_key_id", "virtual_key_name", "prompt_tokens",
+             "completion_tokens", "total_tokens", "cached_read_tokens", "token_usage", "cost", "status", "stream", "latency"],
+    "governance_virtual_keys": ["id", "name", "is_active", "team_id", "customer_id", "created_at", "updated_at"],
+    "governance_customers": ["id", "name", "created_at", "updated_at"],
+    "governance_teams": ["id", "name", "customer_id"]
+  }';
+  granted record;
+BEGIN
+  FOR granted IN
+    SELECT c.table_name, string_agg(quote_ident(c.column_name), ', ') AS columns
+    FROM jsonb_each(wanted) AS w(table_name, names)
+    JOIN information_schema.columns AS c
+      ON c.table_schema = 'public' AND c.table_name = w.table_name AND w.names ? c.column_name
+    GROUP BY c.table_name
+  LOOP
+    EXECUTE format('GRANT SELECT (%s) ON public.%I TO billing_reader', granted.columns, granted.table_name);
+  END LOOP;
+END $$;
+
+CREATE OR REPLACE FUNCTION public.grant_after_change() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM public.grant_to_billing();
+END $$;
+
+DROP EVENT TRIGGER IF EXISTS billing_reader_follows;
+CREATE EVENT TRIGGER billing_reader_follows ON ddl_command_end
+  WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE') EXECUTE FUNCTION public.grant_after_change();
+SELECT public.grant_to_billing();
