@@ -81,8 +81,11 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def start_cluster(folder: Path, engines: Path, identity: Identity) -> Generator[Cluster]:
-    """Start both programs, wait until the API is ready, and stop them at the end."""
+def start_cluster(folder: Path, engines: Path, identity: Identity, *, webhooks: bool = True) -> Generator[Cluster]:
+    """Start both programs, wait until the API is ready, and stop them at the end.
+
+    *webhooks*: whether objects are shown to those that are registered, whose pods may be no more than objects themselves.
+    """
     client_port, peer_port, api_port = _free_ports(3)
     cluster = Cluster(folder, engines, identity, f"https://{ADDRESS}:{api_port}")
     etcd = [
@@ -109,13 +112,16 @@ def start_cluster(folder: Path, engines: Path, identity: Identity) -> Generator[
         *("--service-account-issuer=https://kubernetes.default.svc", "--service-cluster-ip-range=10.43.0.0/16"),
         *("--authorization-mode=Node,RBAC", "--allow-privileged=true"),
     ]
-    with _program([str(engines / "etcd"), *etcd], folder), _program([str(engines / "kube-apiserver"), *api], folder) as server:
+    if not webhooks:
+        api.append("--disable-admission-plugins=MutatingAdmissionWebhook,ValidatingAdmissionWebhook")
+    with program([str(engines / "etcd"), *etcd], folder), program([str(engines / "kube-apiserver"), *api], folder) as server:
         until(lambda: _ready(cluster, server), "the Kubernetes API is ready", SECONDS_TO_START)
         yield cluster
 
 
 @contextlib.contextmanager
-def _program(command: Sequence[str], folder: Path) -> Generator[subprocess.Popen[bytes]]:
+def program(command: Sequence[str], folder: Path) -> Generator[subprocess.Popen[bytes]]:
+    """Run *command* with its log in *folder*, and end it."""
     with (folder / f"{Path(command[0]).name}.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
     try:

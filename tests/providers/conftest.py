@@ -20,13 +20,17 @@ import pytest
 from cdktf import App
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from ib_constructs.versions import METALLB
+from ib_constructs import versions
 from stacks.config import LOCATIONS, load_location
 from stacks.location import LocationStack
 from tests.hosts.keys import SshKey
 
 SSH_KEY = SshKey.make(ed25519.Ed25519PrivateKey).private
 ZONE_ID = "0123456789abcdef0123456789abcdef"
+SECRETS: dict[str, Any] = {
+    **dict.fromkeys(("s3_access_key", "s3_secret_key", "slack_webhook_url"), "x"),
+    "operator_password_hashes": {"ana@example.com": "$2y$12$" + "a" * 53},
+}
 
 
 @dataclass
@@ -59,7 +63,7 @@ class Stack:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=300,
+            timeout=1200,
             check=False,
         )
         return Run(done.returncode, done.stdout)
@@ -97,13 +101,14 @@ def cloudflare() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def charts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A mirror folder with an empty chart of MetalLB's name, so that a plan asks no chart repository."""
+    """A mirror folder with an empty chart of each name, so that a plan asks no chart repository."""
     folder = tmp_path_factory.mktemp("charts")
-    text = f"apiVersion: v2\nname: {METALLB.name}\nversion: {METALLB.version}\n".encode()
-    with tarfile.open(folder / f"{METALLB.name}-{METALLB.version}.tgz", "w:gz") as archive:
-        entry = tarfile.TarInfo(f"{METALLB.name}/Chart.yaml")
-        entry.size = len(text)
-        archive.addfile(entry, io.BytesIO(text))
+    for chart in (value for value in vars(versions).values() if isinstance(value, versions.Chart)):
+        text = f"apiVersion: v2\nname: {chart.name}\nversion: {chart.version}\n".encode()
+        with tarfile.open(folder / f"{chart.name}-{chart.version}.tgz", "w:gz") as archive:
+            entry = tarfile.TarInfo(f"{chart.name}/Chart.yaml")
+            entry.size = len(text)
+            archive.addfile(entry, io.BytesIO(text))
     return folder
 
 
@@ -124,7 +129,7 @@ def prepare(charts: Path, cloudflare: str, tmp_path_factory: pytest.TempPathFact
     def initialised(name: str) -> Stack:
         folder = synthesised(name)
         (folder / "override.tf.json").write_text(json.dumps({"terraform": {"backend": {"local": {}}}}))
-        secrets = {"location": name, "ssh_private_key": SSH_KEY, "cloudflare_api_token": "t" * 40}
+        secrets = {"location": name, "ssh_private_key": SSH_KEY, "cloudflare_api_token": "t" * 40, **SECRETS}
         (folder / "secret.auto.tfvars.json").write_text(json.dumps(secrets))
         stack = Stack(folder, {"TF_PLUGIN_CACHE_DIR": str(plugins), "CLOUDFLARE_BASE_URL": cloudflare})
         done = stack.terraform("init", "-input=false")
