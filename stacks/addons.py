@@ -186,7 +186,7 @@ class Addons:
         backend = (bifrost.SERVICE, bifrost.HTTP_PORT)
         streams = {"streams": True, "max_body_mib": 100}
         self._ingress("bifrost", gateway.namespace, backend, None, paths=bifrost.PUBLIC_PATHS, name="bifrost-inference", **streams)
-        self._ingress("bifrost", gateway.namespace, backend, self._login)
+        self._ingress("bifrost", gateway.namespace, backend, self._login, shares_certificate=True)
         if self._location.name == "local":
             self._ingress("bifrost-insecure", gateway.namespace, backend, None, tls=False, **streams)
 

@@ -49,20 +49,25 @@ if [ "$purpose" = test ]; then
   needs_package chromium chromium
   needs_package shellcheck shellcheck
   needs_package promtool prometheus
+  # Not on the PATH; the folder alone may hold no more than a client.
+  ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || packages="$packages postgresql"
 fi
 
-# Debian starts what it installs; of prometheus only promtool is wanted.
-mask=
-case "$packages" in *" prometheus"*) [ ! -d /etc/systemd/system ] || mask="ln -sf /dev/null /etc/systemd/system/prometheus.service" ;; esac
+# Debian starts what it installs; of these only the programs are wanted.
+masks=
+for unit in prometheus postgresql; do
+  case "$packages " in *" $unit "*) [ ! -d /etc/systemd/system ] || masks="$masks /etc/systemd/system/$unit.service" ;; esac
+done
 if [ -n "$packages" ]; then
   if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
     echo "installing Debian packages:$packages" >&2
-    $mask
+    for unit in $masks; do ln -sf /dev/null "$unit"; done
     # shellcheck disable=SC2086 # a list of names
     { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages; } >&2
     python=$(find_python)
   else
-    lacks "Debian packages" "${mask:+sudo $mask && }sudo apt-get install -y$packages"
+    commands=$(for unit in $masks; do printf 'sudo ln -sf /dev/null %s && ' "$unit"; done)
+    lacks "Debian packages" "${commands}sudo apt-get install -y$packages"
   fi
 fi
 

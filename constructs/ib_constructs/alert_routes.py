@@ -59,7 +59,7 @@ def _is(label: str, value: str) -> str:
 
 
 def _to_slack(name: str, channel: str, secret: str) -> dict[str, Any]:
-    each = "{{ range .Alerts }}{{ .Annotations.description }} {{ with .Annotations.runbook }}<{{ . }}|runbook>{{ end }}\n{{ end }}"
+    each = "{{ range .Alerts }}{{ .Annotations.description }} {{ with .Annotations.runbook }}({{ . }}){{ end }}\n{{ end }}"
     return {
         "name": name,
         "slack_configs": [

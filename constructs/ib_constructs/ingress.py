@@ -58,7 +58,7 @@ class IngressProps:
     `login`: who has no session is sent to it; None leaves the service to anyone, which the service must stand.
     `max_body_mib`: larger requests are refused; 0 for no limit.
     `streams`: answers may take minutes and are passed on piece by piece.
-    `tls`: False serves plain HTTP.
+    `tls`: False serves plain HTTP. `shares_certificate`: another Ingress of the host asks for it.
     """
 
     host: str
@@ -71,6 +71,7 @@ class IngressProps:
     max_body_mib: int = 10
     streams: bool = False
     tls: bool = True
+    shares_certificate: bool = False
 
 
 class Ingress(Construct):
@@ -99,10 +100,10 @@ class Ingress(Construct):
 
 def _annotations(props: IngressProps) -> dict[str, str]:
     annotations = {f"{NGINX}/proxy-body-size": f"{props.max_body_mib}m" if props.max_body_mib else "0"}
-    if props.tls:
-        annotations["cert-manager.io/cluster-issuer"] = ISSUER
-    else:
+    if not props.tls:
         annotations[f"{NGINX}/ssl-redirect"] = "false"
+    elif not props.shares_certificate:
+        annotations["cert-manager.io/cluster-issuer"] = ISSUER
     if props.streams:
         timeout = str(STREAM_TIMEOUT_SEC)
         annotations |= {f"{NGINX}/proxy-read-timeout": timeout, f"{NGINX}/proxy-send-timeout": timeout}

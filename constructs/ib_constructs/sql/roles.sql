@@ -23,7 +23,8 @@ GRANT USAGE ON SCHEMA public TO billing_reader;
 
 -- What billing needs and no more: no prompt, no answer, no key's value. The gateway makes and changes its tables by
 -- itself, so the grants follow its changes instead of waiting for somebody to repeat them.
-CREATE OR REPLACE FUNCTION public.grant_to_billing() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+-- Only tables that changed: two gateways that change two tables at once would else stumble over each other's grants.
+CREATE OR REPLACE FUNCTION public.grant_to_billing(changed oid[]) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 DECLARE
   wanted CONSTANT jsonb := '{
     "logs": ["id", "inc_number", "parent_request_id", "timestamp", "created_at", "object_type", "provider", "model",
@@ -36,22 +37,22 @@ DECLARE
   granted record;
 BEGIN
   FOR granted IN
-    SELECT c.table_name, string_agg(quote_ident(c.column_name), ', ') AS columns
-    FROM jsonb_each(wanted) AS w(table_name, names)
-    JOIN information_schema.columns AS c
-      ON c.table_schema = 'public' AND c.table_name = w.table_name AND w.names ? c.column_name
-    GROUP BY c.table_name
+    SELECT attrelid::regclass AS name, string_agg(quote_ident(attname), ', ') AS columns
+    FROM jsonb_each(wanted) AS w(name, columns)
+    JOIN pg_attribute ON attrelid = to_regclass('public.' || w.name) AND w.columns ? attname
+    WHERE attrelid = ANY (changed)
+    GROUP BY attrelid
   LOOP
-    EXECUTE format('GRANT SELECT (%s) ON public.%I TO billing_reader', granted.columns, granted.table_name);
+    EXECUTE format('GRANT SELECT (%s) ON %s TO billing_reader', granted.columns, granted.name);
   END LOOP;
 END $$;
 
 CREATE OR REPLACE FUNCTION public.grant_after_change() RETURNS event_trigger LANGUAGE plpgsql AS $$
 BEGIN
-  PERFORM public.grant_to_billing();
+  PERFORM public.grant_to_billing(ARRAY(SELECT objid FROM pg_event_trigger_ddl_commands() WHERE classid = 'pg_class'::regclass));
 END $$;
 
 DROP EVENT TRIGGER IF EXISTS billing_reader_follows;
 CREATE EVENT TRIGGER billing_reader_follows ON ddl_command_end
   WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE') EXECUTE FUNCTION public.grant_after_change();
-SELECT public.grant_to_billing();
+SELECT public.grant_to_billing(ARRAY(SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace));
