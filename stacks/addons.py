@@ -108,7 +108,7 @@ class Addons:
         if location.ingress.controller == "ingress-nginx":
             Annotations.of(stack).add_warning(
                 "ingress-nginx is archived upstream since March 2026 and gets no more security fixes;"
-                ' [ingress] controller = "traefik" is the maintained choice and reads the same annotations'
+                ' [ingress] controller = "traefik" is the maintained choice'
             )
         addresses = MetalLb(stack, "metallb", MetalLbProps(**self._given(), address_range=str(location.network.load_balancer_range)))
         controller = IngressControllerProps(
@@ -146,7 +146,13 @@ class Addons:
         proxy = Oauth2Proxy(
             self._stack,
             "oauth2-proxy",
-            Oauth2ProxyProps(**self._given(), domain=location.domain, client_secret=issuer.oauth2_proxy_secret, replicas=self._replicas),
+            Oauth2ProxyProps(
+                **self._given(),
+                domain=location.domain,
+                client_secret=issuer.oauth2_proxy_secret,
+                replicas=self._replicas,
+                controller=location.ingress.controller,
+            ),
         )
         self._login = proxy.login
         cluster = headlamp.Headlamp(
@@ -188,7 +194,7 @@ class Addons:
         self._ingress("bifrost", gateway.namespace, backend, None, paths=bifrost.PUBLIC_PATHS, name="bifrost-inference", **streams)
         self._ingress("bifrost", gateway.namespace, backend, self._login, shares_certificate=True)
         if self._location.name == "local":
-            self._ingress("bifrost-insecure", gateway.namespace, backend, None, tls=False, **streams)
+            self._ingress("bifrost-insecure", gateway.namespace, backend, None, paths=bifrost.PUBLIC_PATHS, tls=False, **streams)
 
     def _observability(self, issuer: dex.Dex, volumes: list[ITerraformDependable]) -> None:
         if self._kinds is None:

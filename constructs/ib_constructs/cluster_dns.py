@@ -37,18 +37,32 @@ class ClusterDns(Construct):
 
 
 def server_block(props: ClusterDnsProps) -> str:
-    """CoreDNS configuration: A records for the domain's names, an empty answer for every other type of record."""
+    """CoreDNS configuration: A records for names directly under the domain, an empty answer for every other type of record.
+
+    Deeper names do not exist: a server whose resolver searches the domain gives that to its pods, which then try every name
+    of the world below it first.
+    """
+    escaped = props.domain.replace(".", "[.]")
     return f"""\
 {props.domain}:53 {{
     errors
     template IN A k3s.{props.domain} {{
+        match ^k3s[.]{escaped}[.]$
         answer "{{{{ .Name }}}} {TTL_SEC} IN A {props.api_address}"
+        fallthrough
     }}
     template IN A {props.domain} {{
+        match ^([^.]+[.])?{escaped}[.]$
         answer "{{{{ .Name }}}} {TTL_SEC} IN A {props.ingress_ip}"
+        fallthrough
     }}
     template IN ANY {props.domain} {{
+        match ^([^.]+[.])?{escaped}[.]$
         rcode NOERROR
+        fallthrough
+    }}
+    template ANY ANY {props.domain} {{
+        rcode NXDOMAIN
     }}
 }}
 """

@@ -1,12 +1,13 @@
 """Host names of the location that its ingress answers.
 
-One set of annotations serves both controllers: Traefik's provider for it reads ingress-nginx's (DESIGN 4.14).
+Traefik's provider for it reads ingress-nginx's annotations, but for one of the login's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from cdktf import ITerraformDependable
 from cdktf_cdktf_provider_kubernetes.ingress_v1 import (
@@ -33,6 +34,8 @@ STREAM_TIMEOUT_SEC = 900
 """Between two pieces of an answer: longer than a model thinks, no longer than the gateway waits (bifrost.md 3.1: it drops the
 billing row of a request that is idle for 15 minutes)."""
 NGINX = "nginx.ingress.kubernetes.io"
+RENEW_SESSION = "auth_request_set $auth_cookie $upstream_http_set_cookie; add_header Set-Cookie $auth_cookie;"
+Controller = Literal["ingress-nginx", "traefik"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,14 +44,19 @@ class Login:
 
     auth_url: str
     host: str
+    controller: Controller
 
     def annotations(self) -> dict[str, str]:
         """Ask oauth2-proxy about every request, send who has no session to the login, and tell the service who it is."""
-        return {
+        annotations = {
             f"{NGINX}/auth-url": self.auth_url,
             f"{NGINX}/auth-signin": f"https://{self.host}/oauth2/start?rd=$scheme://$host$escaped_request_uri",
             f"{NGINX}/auth-response-headers": "X-Auth-Request-User,X-Auth-Request-Email,X-Auth-Request-Groups",
         }
+        if self.controller == "traefik":
+            # ingress-nginx does so by itself, and refuses the annotation. Without it a session that oauth2-proxy renewed is lost.
+            annotations[f"{NGINX}/configuration-snippet"] = RENEW_SESSION
+        return annotations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +115,8 @@ def _annotations(props: IngressProps) -> dict[str, str]:
     if props.streams:
         timeout = str(STREAM_TIMEOUT_SEC)
         annotations |= {f"{NGINX}/proxy-read-timeout": timeout, f"{NGINX}/proxy-send-timeout": timeout}
-        annotations |= {f"{NGINX}/proxy-buffering": "off", f"{NGINX}/proxy-request-buffering": "off"}
+        # Requests are buffered: Traefik limits only those.
+        annotations[f"{NGINX}/proxy-buffering"] = "off"
     if props.login:
         annotations |= props.login.annotations()
     return annotations

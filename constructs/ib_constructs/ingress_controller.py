@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from cdktf import ITerraformDependable
 from constructs import Construct
 
 from ib_constructs.helm import AddonProps, HelmAddon, HelmAddonProps, Objects, ObjectsProps
-from ib_constructs.ingress import CLASS, STREAM_TIMEOUT_SEC
+from ib_constructs.ingress import CLASS, STREAM_TIMEOUT_SEC, Controller
 from ib_constructs.namespace import INGRESS, Namespace, NamespaceProps
 from ib_constructs.pods import resources
 from ib_constructs.versions import INGRESS_NGINX, TRAEFIK
 
-Controller = Literal["ingress-nginx", "traefik"]
 NGINX_CONTROLLER = "k8s.io/ingress-nginx"
-NO_REQUEST_ID = "no-request-id"
+HEADERS = "headers"
+YEAR_SEC = 31_536_000
 MINUTES_TO_DRAIN = 5
 
 
@@ -32,8 +32,8 @@ class IngressControllerProps(AddonProps):
 class IngressController(Construct):
     """The controller of the IngressClass `nginx`. `ready`: it listens at the ingress IP and takes Ingress objects.
 
-    It removes `x-request-id` from every request: the gateway takes it for the key of its billing row, so a client that
-    repeats one would not be billed (bifrost.md 3.1).
+    No `x-request-id` of a client passes it (ingress-nginx sends one of its own, a new one each time): the gateway takes it
+    for the key of its billing row, so a client that repeats one would not be billed (bifrost.md 3.1).
     """
 
     def __init__(self, scope: Construct, id: str, props: IngressControllerProps) -> None:
@@ -89,6 +89,8 @@ def _nginx(props: IngressControllerProps) -> dict[str, Any]:
                 # Setting the header would add a second one to the client's.
                 "location-snippet": 'more_clear_input_headers "X-Request-ID";',
                 "hsts": "true",
+                # A login's cookie with its tokens nearly fills the 4k that are usual; what does not fit is an error 500.
+                "proxy-buffer-size": "16k",
                 "hide-headers": "Server,X-Powered-By",
                 "ssl-protocols": "TLSv1.2 TLSv1.3",
                 "use-gzip": "true",
@@ -107,15 +109,24 @@ def _nginx(props: IngressControllerProps) -> dict[str, Any]:
 
 
 def _traefik(props: IngressControllerProps) -> dict[str, Any]:
-    without_request_id = {
+    headers = {
         "apiVersion": "traefik.io/v1alpha1",
         "kind": "Middleware",
-        "metadata": {"name": NO_REQUEST_ID, "namespace": INGRESS},
-        # An empty value removes the header.
-        "spec": {"headers": {"customRequestHeaders": {"X-Request-ID": ""}}},
+        "metadata": {"name": HEADERS, "namespace": INGRESS},
+        "spec": {
+            "headers": {
+                # An empty value removes the header.
+                "customRequestHeaders": {"X-Request-ID": ""},
+                "customResponseHeaders": {"Server": "", "X-Powered-By": ""},
+                "stsSeconds": YEAR_SEC,
+            }
+        },
     }
-    timeouts = {"readTimeout": f"{STREAM_TIMEOUT_SEC}s", "writeTimeout": "0s", "idleTimeout": "180s"}
-    middleware = f"{INGRESS}-{NO_REQUEST_ID}@kubernetescrd"
+    entry_point = {
+        # A gateway that decodes `/v1/..%2fapi` would pass for the inference that needs no login.
+        "http": {"middlewares": [f"{INGRESS}-{HEADERS}@kubernetescrd"], "encodedCharacters": {"allowEncodedSlash": False}},
+        "transport": {"respondingTimeouts": {"readTimeout": f"{STREAM_TIMEOUT_SEC}s", "writeTimeout": "0s", "idleTimeout": "180s"}},
+    }
     return {
         "deployment": {"replicas": props.replicas, "terminationGracePeriodSeconds": MINUTES_TO_DRAIN * 60},
         "updateStrategy": {"rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}},
@@ -131,13 +142,14 @@ def _traefik(props: IngressControllerProps) -> dict[str, Any]:
                 "controllerClass": NGINX_CONTROLLER,
                 "ingressClass": CLASS,
                 "publishService": {"enabled": True},
+                # Limits of a body's size hold only then.
+                "proxyRequestBuffering": True,
+                # For the session's cookie (ingress.py); it takes no more than such directives.
+                "allowSnippetAnnotations": True,
             },
         },
         "service": {"annotations": {"metallb.io/loadBalancerIPs": props.ingress_ip}, "spec": {"externalTrafficPolicy": "Local"}},
-        "ports": {
-            "web": {"http": {"middlewares": [middleware]}, "transport": {"respondingTimeouts": timeouts}},
-            "websecure": {"http": {"middlewares": [middleware]}, "transport": {"respondingTimeouts": timeouts}},
-        },
+        "ports": {"web": entry_point, "websecure": entry_point},
         "metrics": {
             "prometheus": {
                 "service": {"enabled": props.monitored},
@@ -147,5 +159,5 @@ def _traefik(props: IngressControllerProps) -> dict[str, Any]:
             }
         },
         "resources": resources("100m", "128Mi", "512Mi"),
-        "extraObjects": [without_request_id],
+        "extraObjects": [headers],
     }

@@ -11,7 +11,7 @@ from constructs import Construct
 
 from ib_constructs import dex
 from ib_constructs.helm import AddonProps, HelmAddon, HelmAddonProps
-from ib_constructs.ingress import Login
+from ib_constructs.ingress import Controller, Login
 from ib_constructs.namespace import INGRESS, Namespace, NamespaceProps
 from ib_constructs.pods import CONTAINER_RESTRICTED, POD_RESTRICTED, resources
 from ib_constructs.versions import OAUTH2_PROXY
@@ -23,11 +23,12 @@ COOKIE_SECRET_BYTES = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Oauth2ProxyProps(AddonProps):
-    """`client_secret`: of Dex's client `oauth2-proxy`. `replicas`: at most one a server."""
+    """`client_secret`: of Dex's client `oauth2-proxy`. `replicas`: at most one a server. `controller`: of the Ingresses."""
 
     domain: str
     client_secret: str
     replicas: int
+    controller: Controller
 
 
 class Oauth2Proxy(Construct):
@@ -61,6 +62,7 @@ class Oauth2Proxy(Construct):
         self.login = Login(
             auth_url=f"http://oauth2-proxy.{NAMESPACE}.svc.cluster.local/oauth2/auth",
             host=f"oauth2-proxy.{props.domain}",
+            controller=props.controller,
         )
 
 

@@ -35,7 +35,8 @@ def dex(**changes: Any) -> Document:
 def login(**changes: Any) -> Document:
     def build(stack: TerraformStack) -> None:
         secret = TerraformVariable(stack, "client_secret", type="string", sensitive=True).string_value
-        proxy = Oauth2Proxy(stack, "login", Oauth2ProxyProps(**given(stack, {"client_secret": secret, "replicas": 1} | changes)))
+        defaults = {"client_secret": secret, "replicas": 1, "controller": "ingress-nginx"}
+        proxy = Oauth2Proxy(stack, "login", Oauth2ProxyProps(**given(stack, defaults | changes)))
         DataResource(stack, "asked", input=proxy.login.annotations())
 
     return synthesise(build)
@@ -189,6 +190,14 @@ def test_an_ingress_asks_the_login_inside_the_cluster_and_browsers_go_to_its_hos
     assert asked["auth-signin"].startswith(f"https://oauth2-proxy.{DOMAIN}/oauth2/start?rd=")
 
 
+@pytest.mark.parametrize("controller", ["ingress-nginx", "traefik"])
+def test_a_renewed_session_reaches_the_browser_with_either_controller(controller: str) -> None:
+    asked = only(login(controller=controller), "terraform_data", "asked")["input"]
+    snippet = asked.get("nginx.ingress.kubernetes.io/configuration-snippet", "")
+    # ingress-nginx passes the cookie by itself, and refuses an Ingress with a snippet.
+    assert ("add_header Set-Cookie $auth_cookie" in snippet) is (controller == "traefik")
+
+
 def test_headlamp_has_no_right_of_its_own_and_logs_people_in_as_the_apis_client() -> None:
     document = headlamp()
     assert values(document)["clusterRoleBinding"] == {"create": False}
@@ -243,8 +252,12 @@ def test_inside_the_cluster_the_api_has_its_own_address_and_every_other_name_is_
     assert list(found["data"]) == ["location.server"], "K3s's CoreDNS takes *.server for blocks beside its own"
     lines = [line.strip() for line in found["data"]["location.server"].splitlines()]
     assert lines[0] == f"{DOMAIN}:53 {{"
-    # The first template that fits a question answers it; one for every other type, or clients would wait.
-    api, names, rest = (lines[i : i + 2] for i, line in enumerate(lines) if line.startswith("template"))
-    assert api == [f"template IN A k3s.{DOMAIN} {{", 'answer "{{ .Name }} 30 IN A 192.168.1.252"']
-    assert names == [f"template IN A {DOMAIN} {{", 'answer "{{ .Name }} 30 IN A 192.168.1.240"']
-    assert rest == [f"template IN ANY {DOMAIN} {{", "rcode NOERROR"]
+    # The first template that fits a question answers it.
+    api, names, others, deeper = (lines[i : i + 3] for i, line in enumerate(lines) if line.startswith("template"))
+    one_label = "match ^([^.]+[.])?place[.]example[.]com[.]$"
+    assert api == [f"template IN A k3s.{DOMAIN} {{", "match ^k3s[.]place[.]example[.]com[.]$", 'answer "{{ .Name }} 30 IN A 192.168.1.252"']
+    assert names == [f"template IN A {DOMAIN} {{", one_label, 'answer "{{ .Name }} 30 IN A 192.168.1.240"']
+    # Clients would wait for the types that nobody answers.
+    assert others == [f"template IN ANY {DOMAIN} {{", one_label, "rcode NOERROR"]
+    # With the domain in a pod's search list every name of the world is asked for below it.
+    assert deeper == [f"template ANY ANY {DOMAIN} {{", "rcode NXDOMAIN", "}"]

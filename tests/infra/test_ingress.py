@@ -9,12 +9,11 @@ import yaml
 from cdktf import DataResource, TerraformStack
 
 from ib_constructs import Ingress, IngressController, IngressControllerProps, IngressProps, Login, Namespace, NamespaceProps
-from ib_constructs.ingress import NGINX
-from ib_constructs.ingress_controller import Controller
+from ib_constructs.ingress import NGINX, Controller
 from ib_constructs.versions import INGRESS_NGINX, TRAEFIK
 from tests.infra.synthesis import Document, only, resources, something_to_wait_for, synthesise
 
-LOGIN = Login(auth_url="http://oauth2-proxy.login.svc/oauth2/auth", host="login.example.com")
+LOGIN = Login(auth_url="http://oauth2-proxy.login.svc/oauth2/auth", host="login.example.com", controller="ingress-nginx")
 CONTROLLERS = get_args(Controller)
 ISSUER = "cert-manager.io/cluster-issuer"
 
@@ -106,7 +105,8 @@ def test_a_service_without_login_is_left_to_anyone() -> None:
 def test_a_stream_may_pause_for_a_quarter_of_an_hour_and_nothing_is_held_back() -> None:
     found = annotations_of(streams=True)
     assert (found["proxy-read-timeout"], found["proxy-send-timeout"]) == ("900", "900")
-    assert (found["proxy-buffering"], found["proxy-request-buffering"]) == ("off", "off")
+    assert found["proxy-buffering"] == "off"
+    assert "proxy-request-buffering" not in found, "Traefik would then not limit the body"
     assert annotations_of().keys() == {"proxy-body-size", ISSUER}, "others have the controller's defaults"
 
 
@@ -210,6 +210,31 @@ def test_traefik_reads_nginx_annotations_and_finds_each_ingress_once() -> None:
     nginx = providers["kubernetesIngressNGINX"]
     assert nginx["enabled"] is True
     assert (nginx["controllerClass"], nginx["ingressClass"]) == ("k8s.io/ingress-nginx", "nginx")
+
+
+def test_traefik_limits_bodies_and_passes_the_logins_cookie_on() -> None:
+    nginx = values("traefik")["providers"]["kubernetesIngressNGINX"]
+    assert (nginx["proxyRequestBuffering"], nginx["allowSnippetAnnotations"]) == (True, True)
+
+
+def test_traefik_refuses_a_path_that_would_be_another_when_decoded() -> None:
+    for port in values("traefik")["ports"].values():
+        assert port["http"]["encodedCharacters"] == {"allowEncodedSlash": False}
+
+
+def test_nginx_takes_an_answer_of_the_login_with_all_its_tokens() -> None:
+    assert values("ingress-nginx")["controller"]["config"]["proxy-buffer-size"] == "16k"
+
+
+@pytest.mark.parametrize("kind", CONTROLLERS)
+def test_answers_tell_browsers_to_stay_with_https_and_nobody_what_runs_behind(kind: Controller) -> None:
+    if kind == "ingress-nginx":
+        config = values(kind)["controller"]["config"]
+        assert (config["hsts"], config["hide-headers"]) == ("true", "Server,X-Powered-By")
+    else:
+        headers = values(kind)["extraObjects"][0]["spec"]["headers"]
+        assert headers["stsSeconds"] == 31_536_000
+        assert headers["customResponseHeaders"] == {"Server": "", "X-Powered-By": ""}
 
 
 def test_traefik_waits_for_the_default_class_that_it_wants_to_find() -> None:
