@@ -25,9 +25,9 @@ def member_name(config: dict, *, new: bool = False) -> str:
     return file.read_text()
 
 
-def ctl(*arguments: str, endpoint: str = "https://127.0.0.1:2379", check: bool = True) -> str:
+def ctl(*arguments: str, endpoint: str = "https://127.0.0.1:2379", check: bool = True, seconds: int = 30) -> str:
     keys = [f"--cacert={TLS}/etcd/server-ca.crt", f"--cert={TLS}/etcd/client.crt", f"--key={TLS}/etcd/client.key"]
-    return run(program("etcdctl"), f"--endpoints={endpoint}", "--command-timeout=5s", *keys, *arguments, check=check)
+    return run(program("etcdctl"), f"--endpoints={endpoint}", f"--command-timeout={seconds}s", *keys, *arguments, check=check)
 
 
 def members(endpoint: str = "https://127.0.0.1:2379") -> list:
@@ -82,7 +82,7 @@ def bury() -> None:
 
 
 def healthy() -> bool:
-    return ctl("endpoint", "health", check=False) != ""
+    return ctl("endpoint", "health", check=False, seconds=5) != ""
 
 
 def _join(config: dict) -> subprocess.Popen:

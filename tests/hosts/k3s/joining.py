@@ -18,14 +18,14 @@ def request(config: dict, key: str, path: str, headers: dict | None = None) -> b
         try:
             # Three times in K3s: by the system's trust, by none, and verified.
             insecure = ssl._create_unverified_context()
-            cacerts = urllib.request.urlopen(server + "/cacerts", context=insecure, timeout=10).read()
+            cacerts = urllib.request.urlopen(server + "/cacerts", context=insecure, timeout=30).read()
             if not secret.startswith(f"K10{hashlib.sha256(cacerts).hexdigest()}::"):
                 fatal("token CA hash does not match the Cluster CA certificate hash")
             trusted = ssl.create_default_context(cadata=cacerts.decode())
             trusted.verify_flags &= ~ssl.VERIFY_X509_STRICT
             basic = "Basic " + base64.b64encode(secret.split("::")[1].encode()).decode()
             asked = urllib.request.Request(server + path, headers={"Authorization": basic, **(headers or {})})
-            return urllib.request.urlopen(asked, context=trusted, timeout=10).read()
+            return urllib.request.urlopen(asked, context=trusted, timeout=30).read()
         except urllib.error.HTTPError as error:
             reason = error.read().decode()
             if error.code == 401:

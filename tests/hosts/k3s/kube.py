@@ -15,7 +15,7 @@ class ApiError(Exception):
 
 
 class Api:
-    """`url` with a client certificate's rights."""
+    """`url` with a client certificate's rights. A loaded machine may take its time: 30 s for an answer."""
 
     def __init__(self, url: str, certificate: str, key: str, ca: str) -> None:
         self.url = url
@@ -27,7 +27,7 @@ class Api:
         content = json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(self.url + path, content, {"Content-Type": kind}, method=method)
         try:
-            with urllib.request.urlopen(request, context=self.context, timeout=5) as answer:
+            with urllib.request.urlopen(request, context=self.context, timeout=30) as answer:
                 text = answer.read()
                 return json.loads(text) if text.startswith(b"{") else {"text": text.decode()}
         except urllib.error.HTTPError as error:

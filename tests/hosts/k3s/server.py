@@ -80,8 +80,8 @@ def run_control_plane(config: dict) -> None:
     api = local_api()
     # The server is ready with its API; its own agent goes on trying.
     notify_ready()
-    while not supervisor.accept_node_password(config["node-name"], node.password()):
-        log("Waiting to retrieve agent configuration; server is not ready: Node password rejected, duplicate hostname")
+    while refused := password_refused(config["node-name"]):
+        log(f"Waiting to retrieve agent configuration; server is not ready: {refused}")
         time.sleep(1)
     node.register(api, config, etcd.member_name(config))
     children.append(node.start_kwok(config, CONFIG / "stand-in.kubeconfig"))
@@ -144,6 +144,14 @@ def start_kube_vip(api: object) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+
+
+def password_refused(name: str) -> str:
+    """Why this server may not be the Node of that name yet. A slow API is a reason to ask again."""
+    try:
+        return "" if supervisor.accept_node_password(name, node.password()) else "Node password rejected, duplicate hostname"
+    except (OSError, ApiError) as error:
+        return str(error) or type(error).__name__
 
 
 def api_ready() -> bool:
