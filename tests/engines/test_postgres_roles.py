@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-from ib_constructs.postgres import ROLES
+from tests.engines import postgres
+from tests.engines.postgres import ROLES, Server
 from tests.waiting import until
 
-GATEWAY = {"PGPASSWORD": "for the gateway"}
 TABLES = """
 CREATE TABLE logs (
   id varchar(255) PRIMARY KEY, "timestamp" timestamptz, cost numeric, status text, input_history text, output_message text
@@ -39,91 +31,10 @@ SELECT evtname, evtevent, evtfoid::regproc, evtenabled, evttags FROM pg_event_tr
 """
 
 
-def programs() -> Path:
-    """Debian keeps them off the PATH, in a folder for each major version."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
-    assert found, "needs Debian's package postgresql"
-    return found[-1].parent
-
-
-@dataclass
-class Server:
-    """PostgreSQL on a socket in *folder* and on no port."""
-
-    folder: Path
-    programs: Path
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {"PATH": os.environ["PATH"], "PGHOST": str(self.folder), "LC_ALL": "C.UTF-8"}
-
-    def client(self, user: str, *arguments: str) -> list[str]:
-        options = ("--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--no-password")
-        return [str(self.programs / "psql"), *options, "--username", user, *arguments]
-
-    def psql(self, user: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run psql as *user*, who gives the password in *environment*, if any."""
-        command = self.client(user, *arguments)
-        return subprocess.run(command, env=self.environment | environment, capture_output=True, text=True, check=False)
-
-    @contextmanager
-    def open_transaction(self, sql: str) -> Generator[None]:
-        """One of the gateway's that has said *sql*, and is committed at the end."""
-        command = self.client("bifrost", "--dbname", "bifrost", "--set", "ON_ERROR_STOP=1")
-        with subprocess.Popen(command, env=self.environment | GATEWAY, stdin=subprocess.PIPE, text=True) as session:
-            assert session.stdin
-            session.stdin.write(f"BEGIN; {sql};\n")
-            session.stdin.flush()
-            yield
-            session.stdin.write("COMMIT;\n")
-            session.stdin.close()
-        assert session.returncode == 0
-
-    def apply_roles(self, bifrost: str = "for the gateway", reader: str = "for 'billing'") -> None:
-        """What the Job does."""
-        done = self.psql("postgres", "--file", str(ROLES), BIFROST_PASSWORD=bifrost, READER_PASSWORD=reader)
-        assert done.returncode == 0, done.stderr
-
-    def bifrost(self, *statements: str) -> str:
-        """What *statements* answer the gateway."""
-        commands = [argument for sql in statements for argument in ("--command", sql)]
-        strict = ("--dbname", "bifrost", "--set", "ON_ERROR_STOP=1")
-        done = self.psql("bifrost", *strict, *commands, **GATEWAY)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
-
-    def reader(self, *statements: str) -> subprocess.CompletedProcess[str]:
-        """What *statements* answer billing, one transaction each."""
-        commands = [argument for sql in statements for argument in ("--command", sql)]
-        return self.psql("billing_reader", "--dbname", "bifrost", *commands, PGPASSWORD="for 'billing'")
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """A server of its own, without any role but the superuser."""
-    where = programs()
-    # A socket's path is short, and pytest's own folders are closed to the user that the server runs as.
-    folder = Path(tempfile.mkdtemp(prefix="pg-"))
-    # PostgreSQL refuses to run as root.
-    user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
-    shutil.chown(folder, user)
-
-    def run(program: str, *arguments: str) -> None:
-        command = [str(where / program), "--pgdata", str(folder / "data"), *arguments]
-        done = subprocess.run(command, cwd=folder, user=user, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-        assert done.returncode == 0, done.stdout
-
-    try:
-        run("initdb", "--username=postgres", "--auth=trust", "--no-sync", "--locale=C.UTF-8")
-        # Who says that the password counts is the server, so only the superuser is let in without.
-        (folder / "data" / "pg_hba.conf").write_text("local all postgres trust\nlocal all all scram-sha-256\n")
-        run("pg_ctl", "--wait", f"--log={folder}/log", "--options", f"-k {folder} -c listen_addresses='' -c fsync=off", "start")
-        try:
-            yield Server(folder, where)
-        finally:
-            run("pg_ctl", "--mode=immediate", "--wait", "stop")
-    finally:
-        shutil.rmtree(folder)
+    with postgres.server() as started:
+        yield started
 
 
 @pytest.fixture(scope="module")

@@ -29,10 +29,12 @@ DECLARE
   wanted CONSTANT jsonb := '{
     "logs": ["id", "inc_number", "parent_request_id", "timestamp", "created_at", "object_type", "provider", "model",
              "alias", "number_of_retries", "fallback_index", "virtual_key_id", "virtual_key_name", "prompt_tokens",
-             "completion_tokens", "total_tokens", "cached_read_tokens", "token_usage", "cost", "status", "stream", "latency"],
+             "completion_tokens", "total_tokens", "cached_read_tokens", "token_usage", "cost", "status", "stream", "latency", "customer_id"],
     "governance_virtual_keys": ["id", "name", "is_active", "team_id", "customer_id", "created_at", "updated_at"],
     "governance_customers": ["id", "name", "created_at", "updated_at"],
-    "governance_teams": ["id", "name", "customer_id"]
+    "governance_teams": ["id", "name", "customer_id"],
+    "governance_model_pricing": ["model", "provider", "mode", "input_cost_per_token", "output_cost_per_token",
+             "cache_read_input_token_cost", "cache_creation_input_token_cost", "output_cost_per_reasoning_token", "cost_per_request"]
   }';
   granted record;
 BEGIN

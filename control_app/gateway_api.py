@@ -1,0 +1,214 @@
+"""The gateway's management API, with all that it leaves out, ignores or answers wrongly without a word (bifrost.md 2 and 3)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Self, TypeVar
+
+import httpx2
+import msgspec
+
+from control_app.gateway import BILLED, FREE, PROVIDER, Customer, Directory, GatewayError, Key, UsageRow, microseconds
+from control_app.gateway_answers import CustomerList, Dropped, KeyPage, LogPage, LogRow, ModelList, Page, Quota, Team, TeamPage, VirtualKey
+
+PAGE, KEYS_PAGE = 1000, 100
+"""The most that every version gives at once."""
+TIMEOUT_SEC = 30
+LOGS = "/api/logs"
+KEYS, TEAMS, CUSTOMERS = "/api/governance/virtual-keys", "/api/governance/teams", "/api/governance/customers"
+QUOTA = f"{KEYS}/quota"
+MODELS = "/v1/models"
+JSON, TEXT = "application/json", "text/plain"
+NO_SUCH_KEY = (401, 403, 404)
+E = TypeVar("E", VirtualKey, Team)
+T = TypeVar("T")
+_SENDABLE = re.compile(r"[!-~]+")
+_ROW_NUMBER = re.compile(r"\$\.logs\[(\d+)\]")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class GatewayApi:
+    """Asks the gateway at *url* as its administrator; *key* is a virtual key, without which it does not tell its prices.
+
+    *transport* stands for the network where the gateway is in this process.
+
+    No error repeats what was answered: answers about keys and customers carry the keys' secrets.
+    """
+
+    def __init__(
+        self, url: str, user: str, password: str, key: str | None = None, *, transport: httpx2.BaseTransport | None = None
+    ) -> None:
+        # Not compressed: that takes longer than the transfer within a cluster.
+        self._client = httpx2.Client(base_url=url, timeout=TIMEOUT_SEC, headers={"Accept-Encoding": "identity"}, transport=transport)
+        self._admin = httpx2.BasicAuth(user, password)
+        self._key = key
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def rows(self, start: int, end: int) -> Iterator[Sequence[UsageRow]]:
+        """Pages of billed rows in `[start, end)`, each from the last one's time on, so that rows of that time come twice.
+
+        Not by offset: rows appear while we page, and those of one time stand in another order each time.
+        """
+        since = start
+        while True:
+            window = {"start_time": _text(since), "end_time": _text(end)}
+            page = self._logs(PAGE, {"status": ",".join(BILLED), **window})
+            times = _times(page, since, end)
+            # The gateway's window has its end in it, and a version that ignores the filter sends every status.
+            rows = [row.usage(at) for row, at in zip(page, times, strict=True) if at < end and row.status in BILLED and row.object != FREE]
+            if rows:
+                yield rows
+            if len(page) < PAGE or times[-1] >= end:
+                return
+            if times[-1] == since:
+                raise GatewayError(f"GET {LOGS}: {PAGE} rows or more at {_text(since)} fill a page; read them from the gateway's database")
+            since = times[-1]
+
+    def first(self) -> int | None:
+        """Start of the oldest row, of any status."""
+        page = self._logs(1, {})
+        return page[0].at() if page else None
+
+    def directory(self) -> Directory:
+        """Customers and keys; a key of a team is its customer's."""
+        keys, teams = self._all(KEYS, KeyPage), {team.id: team.customer_id for team in self._all(TEAMS, TeamPage)}
+        listed = _decode(f"GET {CUSTOMERS}", self._body("GET", CUSTOMERS), CustomerList)
+        customers = listed.entries or []
+        if len(customers) != max(listed.count, listed.total_count):
+            raise GatewayError(f"GET {CUSTOMERS}: gave {len(customers)} of {max(listed.count, listed.total_count)} customers")
+        return Directory([Customer(customer.id, customer.name) for customer in customers], [_key(key, teams) for key in keys])
+
+    def prices(self) -> Mapping[str, Mapping[str, Decimal]]:
+        """What the list of models says, in ten decimals; a model without a price is not among them."""
+        if self._key is None:
+            raise GatewayError("the gateway tells its prices to a virtual key only: set CONTROL_GATEWAY_KEY to one")
+        models = _decode(f"GET {MODELS}", self._body("GET", MODELS, secret=self._key), ModelList)
+        if models.next_page_token:
+            raise GatewayError(f"GET {MODELS}: gave only a part of its models")
+        ours = {model.id.removeprefix(f"{PROVIDER}/"): model.pricing for model in models.data or () if model.id.startswith(f"{PROVIDER}/")}
+        told = {model: msgspec.structs.asdict(pricing) for model, pricing in ours.items() if pricing}
+        known = {model: {kind: price for kind, price in kinds.items() if price is not None} for model, kinds in told.items()}
+        return {model: kinds for model, kinds in known.items() if kinds}
+
+    def force_sync(self) -> None:
+        """Have the sheet read. The gateway says that it did in any case: compare `prices`."""
+        self._body("POST", "/api/pricing/force-sync")
+
+    def dropped(self) -> int:
+        """Log rows that could not be written, since the start of the process that answers."""
+        path = f"{LOGS}/dropped"
+        return _decode(f"GET {path}", self._body("GET", path), Dropped).dropped_requests
+
+    def metrics(self) -> str:
+        """Its metrics, in Prometheus' text format."""
+        return self._body("GET", "/metrics", kind=TEXT).decode(errors="replace")
+
+    def key_name(self, secret: str) -> str | None:
+        """The name of the active virtual key whose *secret* this is; None where the gateway does not take it."""
+        response = self._send("GET", QUOTA, secret=secret)
+        if response.status_code in NO_SUCH_KEY:
+            return None
+        quota = _decode(f"GET {QUOTA}", _checked(f"GET {QUOTA}", response, JSON), Quota)
+        return None if quota.is_active is False else quota.virtual_key_name
+
+    def _logs(self, limit: int, params: Mapping[str, str]) -> Sequence[LogRow]:
+        what = f"GET {LOGS}"
+        body = self._body("GET", LOGS, {"sort_by": "timestamp", "order": "asc", "limit": str(limit), "offset": "0", **params})
+        page = _decode(what, body, LogPage)
+        rows = page.logs or []
+        if page.pagination.limit != limit or len(rows) > limit:
+            raise GatewayError(f"{what}: asked for {limit} rows a page, it gave {len(rows)} of at most {page.pagination.limit}")
+        if not all(row.id for row in rows):
+            raise GatewayError(f"{what}: a row of {next(row.timestamp for row in rows if not row.id)!r} has no id")
+        return rows
+
+    def _all(self, path: str, kind: type[Page[E]]) -> list[E]:
+        """All entries of a list that comes in pages, whose size the gateway may make smaller than asked."""
+        what = f"GET {path}"
+        found: dict[str, E] = {}
+        offset = 0
+        while True:
+            page = _decode(what, self._body("GET", path, {"limit": str(KEYS_PAGE), "offset": str(offset)}), kind)
+            found |= {entry.id: entry for entry in page.entries or ()}
+            offset += page.limit
+            if offset >= page.total_count or not page.entries or page.limit < 1:
+                break
+        if len(found) != page.total_count:
+            raise GatewayError(
+                f"{what}: gave {len(found)} of {page.total_count} entries; where they changed meanwhile, the next try is right"
+            )
+        return list(found.values())
+
+    def _body(
+        self, method: str, path: str, params: Mapping[str, str] | None = None, *, secret: str | None = None, kind: str = JSON
+    ) -> bytes:
+        return _checked(f"{method} {path}", self._send(method, path, params, secret), kind)
+
+    def _send(self, method: str, path: str, params: Mapping[str, str] | None = None, secret: str | None = None) -> httpx2.Response:
+        """As the virtual key whose *secret* is given, and not as the administrator then."""
+        if secret is not None and not _SENDABLE.fullmatch(secret):
+            raise GatewayError(f"{method} {path}: the virtual key has characters that no header carries")
+        headers = {} if secret is None else {"x-bf-vk": secret}
+        try:
+            return self._client.request(method, path, params=params, headers=headers, auth=self._admin if secret is None else None)
+        except httpx2.HTTPError as error:
+            raise GatewayError(f"{method} {path}: the gateway did not answer: {type(error).__name__}: {error}") from error
+
+
+def _checked(what: str, response: httpx2.Response, kind: str) -> bytes:
+    if response.status_code in (401, 403):
+        raise GatewayError(f"{what}: answered {response.status_code}; are the gateway's user, password and key right?")
+    if response.status_code != 200:  # noqa: PLR2004 (HTTP's)
+        raise GatewayError(f"{what}: answered {response.status_code}")
+    told = response.headers.get("content-type", "nothing")
+    if not told.startswith(kind):
+        # Paths that it does not know are its user interface's.
+        raise GatewayError(f"{what}: answered {told}, not {kind}; does this version of the gateway have it?")
+    return response.content
+
+
+def _decode(what: str, body: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise GatewayError(f"{what}{_row(body, error)}: not its contract: {error}") from None
+
+
+def _row(body: bytes, error: Exception) -> str:
+    """Which row of the log was meant, where it was one and has an id."""
+    found = _ROW_NUMBER.search(str(error))
+    row = msgspec.json.decode(body)["logs"][int(found[1])] if found else None
+    return f", row {row['id']!r}" if isinstance(row, dict) and "id" in row else ""
+
+
+def _times(page: Sequence[LogRow], since: int, end: int) -> list[int]:
+    """The rows' times: a gateway that does not take the window or the order says nothing, and sends what it has."""
+    times = [row.at() for row in page]
+    for row, at in zip(page, times, strict=True):
+        if not since <= at <= end:
+            raise GatewayError(f"GET {LOGS}: row {row.id!r} of {row.timestamp} is not in the window from {_text(since)} to {_text(end)}")
+    if times != sorted(times):
+        raise GatewayError(f"GET {LOGS}: rows do not come in order of time")
+    return times
+
+
+def _key(key: VirtualKey, teams: Mapping[str, str | None]) -> Key:
+    customer = key.customer_id or teams.get(key.team_id or "") or None
+    return Key(key.id, key.name, customer, is_active=key.is_active is not False, updated_at=microseconds(key.updated_at))
+
+
+def _text(at: int) -> str:
+    """RFC 3339 with `Z`: the gateway ignores a time with another zone, whose plus sign becomes a space."""
+    return (_EPOCH + timedelta(microseconds=at)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
