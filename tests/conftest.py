@@ -5,15 +5,32 @@ from __future__ import annotations
 import os
 import subprocess
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 # Before cdktf is imported: jsii's notice of Node 20's end of life is a warning, and warnings are errors here.
 os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "20")
 
 import pytest  # after the line above
+import structlog
 
 ROOT = Path(__file__).parent.parent
 TIERS = {"hosts": "hosts", "engines": "engines", "browser": "browser", "providers": "providers"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _loggers_that_can_be_captured() -> Iterator[None]:
+    """Loggers that remember where they wrote first would write there in every later test."""
+    configure = structlog.configure
+
+    def forgetful(**how: Any) -> None:
+        how["cache_logger_on_first_use"] = False
+        configure(**how)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(structlog, "configure", forgetful)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,49 @@
+"""Ranges of time, and the calendar's months, in microseconds since 1970 UTC. No other zone is known here."""
+
+from __future__ import annotations
+
+import re
+from calendar import monthrange
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
+
+HOUR = 3_600_000_000
+DAY = 24 * HOUR
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_MONTH = 1970 * 12
+
+
+class Range(NamedTuple):
+    """Half open: from `start` on and before `end`."""
+
+    start: int
+    end: int
+
+
+def month_of(at: int) -> int:
+    """The month in which *at* lies, by its number: year * 12 + month - 1, so that the next month is one more."""
+    found = _EPOCH + timedelta(microseconds=at)
+    return found.year * 12 + found.month - 1
+
+
+def month_range(month: int) -> Range:
+    """The month of that number."""
+    first = _first_day(month)
+    start = (first.toordinal() - _EPOCH.toordinal()) * DAY
+    return Range(start, start + monthrange(first.year, first.month)[1] * DAY)
+
+
+def month_text(month: int) -> str:
+    """The month of that number as `2026-10`."""
+    return f"{_first_day(month):%Y-%m}"
+
+
+def parse_month(text: str) -> int | None:
+    """The number of the month that is written as `2026-10`; None where *text* is no month since 1970."""
+    found = re.fullmatch(r"([0-9]{4})-(0[1-9]|1[0-2])", text)
+    number = int(found[1]) * 12 + int(found[2]) - 1 if found else 0
+    return number if number >= _FIRST_MONTH else None
+
+
+def _first_day(month: int) -> date:
+    return date(month // 12, month % 12 + 1, 1)

@@ -1,0 +1,99 @@
+"""Why a customer is held, and that nobody else is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from control_app.gateway import Customer, Key
+from control_app.holds import REMEDIES, Hold, Holds
+from tests.control_app.ledgers import NOW, OCTOBER, RATES, Books, row, small_world
+from tests.control_app.recomputation import at
+
+
+@pytest.fixture
+def books(tmp_path: Path) -> Books:
+    books = small_world(tmp_path)
+    books.holders({"k1": "acme", "k2": "globex", "stray": None})
+    books.ledger.ingest((), NOW, "rows", NOW)
+    return books
+
+
+def held(books: Books) -> set[tuple[int | None, str]]:
+    return {(hold.customer, hold.code) for hold in Holds(books.db).within(OCTOBER)}
+
+
+def test_nobody_is_held_where_all_is_well(books: Books) -> None:
+    books.take(row(), row(key="k2"))
+    assert held(books) == set()
+
+
+def test_usage_without_a_price_holds_its_customer_and_no_other(books: Books) -> None:
+    books.take(row(), row(key="k2", model="unknown"))
+    assert held(books) == {(books.customer("globex"), "unrated")}
+
+
+def test_an_unmapped_key_makes_a_hold_only_if_it_has_rows_with_tokens(books: Books) -> None:
+    books.take(row(key="stray", prompt=0, cached_read=0, completion=0, reasoning=0))
+    assert held(books) == set()
+    books.take(row(key="stray"))
+    assert held(books) == {(0, "unmapped-key")}
+
+
+def test_a_key_that_lost_its_customer_holds_the_last_one(books: Books) -> None:
+    keys = [Key("k1", "k1", None, is_active=False, updated_at=NOW), Key("k2", "k2", "globex", is_active=True, updated_at=0)]
+    books.directory([Customer("acme", "Acme"), Customer("globex", "Globex")], keys)
+    assert held(books) == set()
+    books.take(row())
+    assert held(books) == {(books.customer("acme"), "lost-customer")}
+
+
+def test_lost_rows_hold_the_customer_of_their_key_and_say_from_when_to_when(books: Books) -> None:
+    books.take(row())
+    books.db.connection.execute("INSERT INTO hours VALUES (?, ?, 0, 30)", [books.key("k1"), at("2026-10-20T10:00") // 3_600_000_000])
+    (hold,) = Holds(books.db).within(OCTOBER)
+    assert hold == Hold(
+        books.customer("acme"),
+        "missing-requests",
+        "30 requests with key 'k1' were counted but not logged: 2026-10-20 10:00 to 11:00 (30)",
+        datetime(2026, 10, 20, 10, tzinfo=UTC),
+    )
+
+
+def test_lost_rows_of_a_key_without_any_other_are_nobodys(books: Books) -> None:
+    books.db.connection.execute("INSERT INTO hours VALUES (?, ?, 0, 30)", [books.key("k2"), at("2026-10-20T10:00") // 3_600_000_000])
+    assert held(books) == {(0, "missing-requests")}
+
+
+@pytest.mark.parametrize(("rows", "expected"), [(20, False), (21, True)])
+def test_successes_without_usage_hold_above_tolerance(books: Books, *, rows: int, expected: bool) -> None:
+    silent: dict[str, Any] = {"prompt": 0, "cached_read": 0, "completion": 0, "reasoning": 0}
+    books.take(*(row(OCTOBER.start + number, **silent) for number in range(rows)))
+    assert ((books.customer("acme"), "without-usage") in held(books)) is expected
+
+
+def test_a_row_read_again_with_other_tokens_holds_its_customer(books: Books) -> None:
+    first = row()
+    books.take(first)
+    books.take(first._replace(prompt=7))
+    assert held(books) == {(books.customer("acme"), "read-differently")}
+
+
+def test_a_range_that_was_not_read_to_its_end_holds_everybody(tmp_path: Path) -> None:
+    assert held(small_world(tmp_path)) == {(None, "not-read")}
+
+
+def test_a_hold_goes_when_its_reason_goes(books: Books) -> None:
+    books.take(row(model="new"))
+    assert held(books) == {(books.customer("acme"), "unrated")}
+    books.price("new", 0, RATES)
+    model = books.db.connection.execute("SELECT id FROM models WHERE name = 'new'").fetchone()[0]
+    books.ledger.correct(model=model)
+    assert held(books) == set()
+
+
+def test_every_hold_says_what_to_do() -> None:
+    assert all(remedy for remedy in REMEDIES.values())
