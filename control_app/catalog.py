@@ -1,16 +1,20 @@
-"""What is for sale now: the models' annotations, or the last good one where an annotation broke."""
+"""What is for sale now: the models' annotations, or the last good one where an annotation broke or a change waits."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import structlog
 
-from control_app.offers import AnnotationError, Model, Offer, parse_offer
+from control_app import snapshot
+from control_app.offers import Model
+from control_app.refresher import Refresher
+from control_app.snapshot import Change, Snapshot
+from control_app.standing import Book, PriceBookError
 
 MAX_AGE = timedelta(seconds=15)
 RETRY = timedelta(seconds=2)
@@ -31,36 +35,37 @@ class ModelSource(Protocol):
         ...
 
 
-class OfferBook(Protocol):
-    """Keeps the offers that were accepted, so that the last good one outlives a broken annotation and a restart."""
+@runtime_checkable
+class Watched(Protocol):
+    """A source that tells of changes."""
 
-    def last(self, model: str) -> Model | None:
-        """*model* as it was when its offer was accepted last."""
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call *changed* after every change until the watch ends, which it does from time to time; raises SourceError."""
         ...
-
-    def accept(self, offer: Offer, at: datetime) -> None:
-        """Keep *offer* as the newest of its model."""
-        ...
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """The catalog as it was read `at` (UTC). `problems`: by model, or by `""` for all of them."""
-
-    offers: Sequence[Offer]
-    problems: Mapping[str, str]
-    at: datetime
 
 
 class Catalog:
-    """The current snapshot, read again when it is older than MAX_AGE."""
+    """The current snapshot, read again when it is older than MAX_AGE; once started, read in the background."""
 
-    def __init__(self, source: ModelSource, book: OfferBook, clock: Clock = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, source: ModelSource, book: Book, clock: Clock = lambda: datetime.now(UTC)) -> None:
         self._source, self._book, self._clock = source, book, clock
         self._lock = threading.Lock()
+        self._refresher: Refresher | None = None
         self._snapshot: Snapshot | None = None
         self._failure = SourceError("the models are being read for the first time")
         self._tried_at: datetime | None = None
+
+    def start(self) -> None:
+        """From now on read in the background: when the source tells of a change, and at least every MAX_AGE."""
+        if self._refresher is None:
+            self._refresher = Refresher(self._refresh, self._source.watch if isinstance(self._source, Watched) else None)
+            self._refresher.start()
+
+    def stop(self) -> None:
+        """Read on demand again."""
+        if self._refresher:
+            self._refresher.stop()
+            self._refresher = None
 
     def current(self) -> Snapshot:
         """The snapshot, at most MAX_AGE old unless the reading fails; then the last one, with the problem.
@@ -69,7 +74,7 @@ class Catalog:
         reads; the others are answered at once with what there is.
         """
         now = self._clock()
-        if self._is_due(now) and self._lock.acquire(blocking=False):
+        if self._refresher is None and self._is_due(now) and self._lock.acquire(blocking=False):
             try:
                 if self._is_due(now):
                     self._read_again(now)
@@ -79,9 +84,46 @@ class Catalog:
             raise self._failure
         return self._snapshot
 
+    def diff(self) -> Sequence[Change]:
+        """What is published against what waits, is broken or is gone."""
+        return self.current().changes
+
+    def accept(self, model: str, by: str, reason: str) -> Change:
+        """Put the price in force that waits, and return the change; the annotation is read first, so that it is today's.
+
+        Raises PriceBookError where none waits, SourceError where the models cannot be read.
+        """
+        with self._lock:
+            change = next(
+                (change for change in self._read(self._clock()).changes if (change.model, change.state) == (model, "pending")), None
+            )
+            if change is None:
+                raise PriceBookError(f"no price of {model} waits to be accepted")
+            self._book.accept(model, by, reason)
+            self._read_again(self._clock())
+        return change
+
+    def withdraw(self, model: str, by: str, reason: str) -> None:
+        """End the price of a model that is gone, or whose annotation is.
+
+        Raises PriceBookError where it has none or is still annotated, SourceError where the models cannot be read.
+        """
+        with self._lock:
+            fresh = self._read(self._clock())
+            if any(offer.model == model for offer in fresh.offers) and model not in fresh.problems:
+                raise PriceBookError(f"{model} is for sale: remove its annotation first, or the price would be back at the next reading")
+            self._book.withdraw(model, by, reason)
+            self._read_again(self._clock())
+
     def _is_due(self, now: datetime) -> bool:
         """A clock that was set back makes the next reading due, too."""
         return self._tried_at is None or not timedelta() <= now - self._tried_at < (MAX_AGE if self._snapshot else RETRY)
+
+    def _refresh(self) -> timedelta:
+        """Read again; for how long that will do."""
+        with self._lock:
+            self._read_again(self._clock())
+        return MAX_AGE if self._snapshot else RETRY
 
     def _read_again(self, now: datetime) -> None:
         try:
@@ -99,51 +141,11 @@ class Catalog:
             self._tried_at = now
 
     def _read(self, now: datetime) -> Snapshot:
-        offers: dict[str, Offer] = {}
-        problems: dict[str, str] = {}
-        for model in sorted(self._source.models(), key=lambda model: model.name):
-            offer, problem = self._offer(model, now)
-            if offer:
-                offers[model.name] = offer
-            if problem:
-                problems[model.name] = problem
-        for offer in _copies(list(offers.values())):
-            del offers[offer.model]
-            problems[offer.model] = f"the id {offer.document['id']!r} is another model's too; the model is not for sale"
-        return Snapshot(list(offers.values()), problems, now)
-
-    def _offer(self, model: Model, now: datetime) -> tuple[Offer | None, str | None]:
-        last = self._last(model.name)
-        if model.annotation is None and last is None:
-            return None, None  # never was for sale
-        try:
-            offer = parse_offer(model)
-        except AnnotationError as error:
-            consequence = "the last good one stays in force" if last else "the model is not for sale"
-            return last, f"{error}; {consequence}"
-        if offer != last:
-            self._book.accept(offer, now)
-            log.info("offer accepted", model=model.name, prices={kind: str(price) for kind, price in offer.prices.items()})
-        return offer, None
-
-    def _last(self, name: str) -> Offer | None:
-        """The last offer, by today's rules: what they no longer take cannot be published."""
-        kept = self._book.last(name)
-        try:
-            return parse_offer(kept) if kept else None
-        except AnnotationError:
-            return None
+        known = self._book.standings()
+        return snapshot.take(self._source.models(), known, self._book, now)
 
     def _log_changes(self, fresh: Snapshot) -> None:
         known: Mapping[str, str] = self._snapshot.problems if self._snapshot else {}
         for model, problem in fresh.problems.items():
             if known.get(model) != problem:
                 log.warning("model is not as annotated", model=model, problem=problem)
-
-
-def _copies(offers: Sequence[Offer]) -> list[Offer]:
-    """Offers whose id is taken: by the model of that name, else by the first. A buyer could not tell which price holds."""
-    owners: dict[str, Offer] = {}
-    for offer in sorted(offers, key=lambda offer: offer.document["id"] != offer.model):
-        owners.setdefault(offer.document["id"], offer)
-    return [offer for offer in offers if owners[offer.document["id"]] is not offer]

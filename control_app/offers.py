@@ -32,12 +32,16 @@ class AnnotationError(ValueError):
 
 @dataclass(frozen=True)
 class Model:
-    """A KubeAI `Model` object, as far as it matters here. `annotation` is None where there is none."""
+    """A KubeAI `Model` object, as far as it matters here.
+
+    `annotation` is None where there is none; `created`: microseconds since 1970 UTC, 0 where a file does not say.
+    """
 
     name: str
     annotation: str | None
     features: Sequence[str] = ()
     args: Sequence[str] = ()
+    created: int = 0
 
 
 @dataclass(frozen=True)

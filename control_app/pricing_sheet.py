@@ -7,7 +7,7 @@ framework/modelcatalog/datasheet).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -27,9 +27,16 @@ _RATES = {
 _MODES = {"TextEmbedding": "embedding", "Reranking": "rerank", "SpeechToText": "audio_transcription"}
 
 
-def sheet(offers: Iterable[Offer]) -> dict[str, dict[str, Any]]:
-    """One entry for each offer; prices are Decimals."""
-    return {f"{PROVIDER}/{offer.model}": _entry(offer) for offer in offers}
+def sheet(offers: Iterable[Offer], withdrawn: Mapping[str, Sequence[str]] | None = None) -> dict[str, dict[str, Any]]:
+    """One entry for each offer, prices are Decimals; explicit zeros for *withdrawn* models, given with their features.
+
+    Bifrost never deletes a row: left out, a withdrawn price would stay.
+    """
+    entries = {f"{PROVIDER}/{offer.model}": _entry(offer) for offer in offers}
+    zeros = dict.fromkeys(_RATES.values(), Decimal(0))
+    for model, features in (withdrawn or {}).items():
+        entries[f"{PROVIDER}/{model}"] = {"provider": PROVIDER, "mode": _mode(features), **zeros}
+    return entries
 
 
 def to_json(entries: Mapping[str, Mapping[str, Any]]) -> str:
@@ -37,17 +44,17 @@ def to_json(entries: Mapping[str, Mapping[str, Any]]) -> str:
     return simplejson.dumps(entries, use_decimal=True, indent=2)
 
 
-def _mode(offer: Offer) -> str:
-    if "TextGeneration" in offer.features:
+def _mode(features: Sequence[str]) -> str:
+    if "TextGeneration" in features:
         return "chat"
-    return next((_MODES[feature] for feature in offer.features if feature in _MODES), "chat")
+    return next((_MODES[feature] for feature in features if feature in _MODES), "chat")
 
 
 def _entry(offer: Offer) -> dict[str, Any]:
     rates: dict[str, Decimal] = {_RATES[kind]: price for kind, price in offer.prices.items()}
     return {
         "provider": PROVIDER,
-        "mode": _mode(offer),
+        "mode": _mode(offer.features),
         **rates,
         "context_length": offer.document["context_length"],
         "max_output_tokens": offer.document["max_output_length"],

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import httpx2
 import yaml
-from lightkube import Client, KubeConfig
+from lightkube import Client, KubeConfig, SingleConfig
+from lightkube.config import client_adapter
 from lightkube.generic_resource import create_namespaced_resource  # pyright: ignore[reportUnknownVariableType] # its own gap
-from pydantic import BaseModel, ValidationError
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from control_app.catalog import SourceError
+from control_app.gateway import microseconds
 from control_app.offers import ANNOTATION, Model
 
 
 class _Metadata(BaseModel):
     name: str
     annotations: dict[str, str] | None = None
+    created: AwareDatetime | None = Field(default=None, alias="creationTimestamp")
 
 
 class _Spec(BaseModel):
@@ -33,8 +37,11 @@ class _ModelObject(BaseModel):
     spec: _Spec = _Spec()
 
 
-KubeAiModel: Any = create_namespaced_resource("kubeai.org", "v1", "Model", "models")
+GROUP, VERSION, PLURAL = "kubeai.org", "v1", "models"
+KubeAiModel: Any = create_namespaced_resource(GROUP, VERSION, "Model", PLURAL)
 TIMEOUT_SEC = 10
+WATCH_SEC = 60
+"""After which the API ends a watch; a connection that died in silence is noticed not much later."""
 
 
 class FileModels:
@@ -69,16 +76,47 @@ class KubernetesModels:
 
     def models(self) -> Sequence[Model]:
         """All models; raises SourceError where the API does not answer or refuses."""
-        where = f"models of namespace {self._namespace}"
+        where = self._where
         try:
             # Each time anew, so that a changed kubeconfig or authority is seen.
-            config = KubeConfig.from_file(self._kubeconfig) if self._kubeconfig else KubeConfig.from_service_account()
-            with Client(config=config, timeout=httpx2.Timeout(TIMEOUT_SEC)) as client:
+            with Client(config=cluster_config(self._kubeconfig), timeout=httpx2.Timeout(TIMEOUT_SEC)) as client:
                 return [_model(dict(item), where) for item in client.list(KubeAiModel, namespace=self._namespace)]
         except SourceError:
             raise
         except Exception as error:  # kubeconfigs, certificates, answers: each has its own ways to be wrong
             raise SourceError(f"{where} cannot be read: {type(error).__name__}: {error}") from error
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call *changed* for every model there is, and after every change, until the API ends the watch."""
+        # One request. lightkube's own watch asks again at once and for ever, also where each answer ends at once.
+        path = f"/apis/{GROUP}/{VERSION}/namespaces/{self._namespace}/{PLURAL}"
+        timeout = httpx2.Timeout(TIMEOUT_SEC, read=WATCH_SEC + TIMEOUT_SEC)
+        try:
+            client = client_adapter.Client(cluster_config(self._kubeconfig), client_adapter.ConnectionParams(timeout=timeout))
+            with client, client.stream("GET", path, params={"watch": "true", "timeoutSeconds": WATCH_SEC}) as answer:
+                answer.raise_for_status()
+                for line in answer.iter_lines():
+                    _check_event(json.loads(line))
+                    changed()
+        except Exception as error:  # as above
+            raise SourceError(f"{self._where} cannot be watched: {type(error).__name__}: {error}") from error
+
+    @property
+    def _where(self) -> str:
+        return f"models of namespace {self._namespace}"
+
+
+def _check_event(event: dict[str, Any]) -> None:
+    if event["type"] == "ERROR":
+        raise SourceError(event["object"].get("message", "the API ended the watch without a reason"))
+
+
+def cluster_config(kubeconfig: Path | None) -> SingleConfig:
+    """The cluster of the file's current context, or without a file the pod's own."""
+    config = (KubeConfig.from_file(kubeconfig) if kubeconfig else KubeConfig.from_service_account()).get()
+    if config is None:
+        raise SourceError(f"{kubeconfig} has no current context")
+    return config
 
 
 def _documents(path: Path) -> Iterator[object]:
@@ -102,4 +140,5 @@ def _model(item: object, where: str) -> Model:
         annotation=(parsed.metadata.annotations or {}).get(ANNOTATION),
         features=tuple(parsed.spec.features or ()),
         args=tuple(parsed.spec.args or ()),
+        created=microseconds(parsed.metadata.created) if parsed.metadata.created else 0,
     )

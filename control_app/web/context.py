@@ -8,8 +8,13 @@ from typing import cast
 from flask import current_app
 
 from control_app.catalog import Catalog
+from control_app.database import Db
+from control_app.jobs import Jobs
+from control_app.metrics import Metrics
+from control_app.price_book import PriceBook
 from control_app.settings import Settings
-from control_app.store import Store
+from control_app.usage_report import UsageReports
+from control_app.web.access import Access
 
 
 @dataclass(frozen=True)
@@ -18,7 +23,12 @@ class Services:
 
     settings: Settings
     catalog: Catalog
-    store: Store
+    prices: PriceBook
+    db: Db
+    jobs: Jobs
+    access: Access
+    reports: UsageReports
+    metrics: Metrics
 
 
 def services() -> Services:

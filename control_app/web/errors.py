@@ -1,18 +1,31 @@
-"""What all answers share: one shape of error, security headers, a log line."""
+"""What all answers share: problem details for programs and a page for people, security headers, a log line."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
 
 import structlog
 from flask import Flask, Response, render_template, request
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import BadRequest, HTTPException, ServiceUnavailable
 
 from control_app.catalog import SourceError
 
 # Pages are server-rendered, without scripts or foreign content.
 POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+PROBLEM = "application/problem+json"
+RETRY_MODELS_SEC = 15
 log = structlog.stdlib.get_logger("control_app.web")
+
+
+class BadParametersError(BadRequest):
+    """400; *problems* are by parameter."""
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        super().__init__("; ".join(f"{name}: {problem}" for name, problem in problems.items()))
+        self.problems = problems
 
 
 def register(app: Flask) -> None:
@@ -23,17 +36,24 @@ def register(app: Flask) -> None:
     app.after_request(_finish)
 
 
+def problem(status: int, detail: str, **extension: Any) -> Response:
+    """Problem details (RFC 9457); *extension*: members that this problem has besides."""
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **extension}
+    return Response(f"{json.dumps(body)}\n", status, {"Cache-Control": "no-store"}, mimetype=PROBLEM)
+
+
 def _refuse(error: HTTPException) -> Response:
-    response = _answer(error.code or 500, error.description or error.name)
-    if isinstance(error, MethodNotAllowed) and error.valid_methods:
-        response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    extension: dict[str, Any] = {}
+    if isinstance(error, BadParametersError):
+        extension["errors"] = [{"parameter": name, "detail": detail} for name, detail in error.problems.items()]
+    response = _answer(error.code or 500, error.description or error.name, **extension)
+    # What a status demands: Allow, Retry-After, WWW-Authenticate.
+    response.headers.extend((name, value) for name, value in error.get_headers() if name != "Content-Type")
     return response
 
 
 def _source_failed(error: SourceError) -> Response:
-    response = _answer(503, str(error))
-    response.headers["Retry-After"] = "15"
-    return response
+    return _refuse(ServiceUnavailable(str(error), retry_after=RETRY_MODELS_SEC))
 
 
 def _broken(error: Exception) -> Response:
@@ -41,11 +61,10 @@ def _broken(error: Exception) -> Response:
     return _answer(500, "the service failed to answer; its log names the reason")
 
 
-def _answer(status: int, message: str) -> Response:
-    if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
-        return Response(render_template("error.html", status=status, message=message), status)
-    text = json.dumps({"error": {"status": status, "message": message}})
-    return Response(text + "\n", status, mimetype="application/json")
+def _answer(status: int, detail: str, **extension: Any) -> Response:
+    if request.accept_mimetypes.best_match([PROBLEM, "application/json", "text/html"]) == "text/html":
+        return Response(render_template("error.html", status=status, message=detail), status)
+    return problem(status, detail, **extension)
 
 
 def _finish(response: Response) -> Response:

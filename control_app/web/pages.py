@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from decimal import Decimal
 
 from flask import Blueprint, Response, current_app, render_template
 
 from control_app.prices import plain
+from control_app.publication import sheet_state
+from control_app.snapshot import Change
 from control_app.web.context import services
+from control_app.web.operators import operators_only
 
 blueprint = Blueprint("pages", __name__)
+blueprint.before_request(operators_only)
 MILLION = Decimal(1_000_000)
 # Price kind, heading, and what holds where the annotation leaves it out.
 COLUMNS = (
@@ -19,19 +24,34 @@ COLUMNS = (
     ("completion", "Completion", "—"),
     ("internal_reasoning", "Reasoning", "as completion"),
 )
+LABELS = {**{kind: label for kind, label, _ in COLUMNS}, "request": "Request"}
+VERBS = {"pending": "accept", "removed": "withdraw"}
 
 
 @blueprint.get("/")
 def models() -> str:
-    """Models and their prices, with what is wrong with any of them."""
+    """Models and their prices, with what waits for a person, what is wrong, and how the gateway's sheet stands."""
     snapshot = services().catalog.current()
-    return render_template("models.html", columns=COLUMNS, snapshot=snapshot, location=services().settings.location)
+    return render_template(
+        "models.html",
+        columns=COLUMNS,
+        labels=LABELS,
+        snapshot=snapshot,
+        waiting=[change for change in snapshot.changes if change.state in VERBS],
+        sheet=sheet_state(services().db),
+    )
 
 
 @blueprint.get("/favicon.ico")
 def icon() -> Response:
     """The icon that browsers ask for beside JSON, where no page names it."""
     return current_app.send_static_file("icon.svg")
+
+
+@blueprint.app_context_processor
+def location() -> dict[str, str]:
+    """Every page says of which location it tells."""
+    return {"location": services().settings.location}
 
 
 @blueprint.app_template_filter()
@@ -45,3 +65,17 @@ def per_million(price: Decimal) -> str:
 def exact(price: Decimal) -> str:
     """USD for one unit, without an exponent."""
     return plain(price)
+
+
+@blueprint.app_template_filter()
+def as_shown(price: Decimal | None, kind: str) -> str:
+    """A price as the table of prices shows its kind; a dash where there is none."""
+    if price is None:
+        return "—"
+    return plain(price) if kind == "request" else per_million(price)
+
+
+@blueprint.app_template_filter()
+def remedy(change: Change) -> str:
+    """The command by which a person decides."""
+    return f"control prices {VERBS[change.state]} {shlex.quote(change.model)} --reason …"

@@ -8,25 +8,41 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.control_app.models import ANNOTATION, write
+from control_app import create_app
+from control_app.database import Db
+from control_app.publication import Publication
+from control_app.settings import Settings
+from control_app.sheet_places import SheetFile
+from tests.control_app.models import ANNOTATION, priced, write
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
+LAST_MONTH = (datetime.now(UTC).replace(day=1) - timedelta(days=1)).replace(day=1)
+
+
+class Nothing:
+    """A gateway that knows no model."""
+
+    def prices(self) -> Mapping[str, Mapping[str, Decimal]]:
+        return {}
 
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the served models: the example, a broken one and one whose name is markup."""
+    """The folder of the served models: the example, a broken one, one whose name is markup, and one whose price will wait."""
     folder = tmp_path_factory.mktemp("models")
     write(folder, ANNOTATION)
     write(folder, "{", "broken")
     write(folder, {**ANNOTATION, "id": "sly", "name": "<img src=x onerror=alert(1)>"}, "sly")
+    write(folder, {**ANNOTATION, "id": "dear", "name": "Dear"}, "dear")
     return folder
 
 
@@ -38,11 +54,27 @@ def service(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         bind = f"127.0.0.1:{free.getsockname()[1]}"
     folder = tmp_path_factory.mktemp("service")
     settings = {"CONTROL_BIND": bind, "CONTROL_DATABASE": str(folder / "control.sqlite3"), "CONTROL_MODELS_DIR": str(models)}
+    # No jobs: what the gateway charges stays as the earlier run left it.
+    settings |= {"CONTROL_METRICS_BIND": "127.0.0.1:0", "CONTROL_SHEET_FILE": str(folder / "sheet.json"), "CONTROL_JOBS": "elsewhere"}
+    # An earlier run of the service took the models' prices; since then one rose, another model is gone, and the gateway was not there.
+    write(models, {**ANNOTATION, "id": "gone"}, "gone")
+    catalog = create_app(Settings(database=folder / "control.sqlite3", models_dir=models)).extensions["services"].catalog
+    gateway = Publication(
+        catalog=catalog,
+        place=SheetFile(folder / "sheet.json"),
+        gateway=Nothing(),
+        force_sync=lambda: None,
+        db=Db(folder / "control.sqlite3"),
+    )
+    gateway.tick()
+    write(models, {**priced(prompt="0.000080", request="0.5"), "id": "dear", "name": "Dear"}, "dear")
+    (models / "gone.yaml").unlink()
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CONTROL_")}
+    subprocess.run([sys.executable, "-m", "control_app", "seed-demo"], cwd=ROOT, env=clean | settings, check=True, capture_output=True)
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([sys.executable, "-m", "control_app"], cwd=ROOT, env=clean | settings, stderr=log)
     try:
-        until(lambda: _answers(f"http://{bind}/healthz", process, folder / "log"), "the control service answers", 30)
+        until(lambda: _answers(f"http://{bind}/readyz", process, folder / "log"), "the control service answers", 30)
         yield f"http://{bind}"
     finally:
         process.terminate()

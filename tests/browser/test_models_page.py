@@ -37,6 +37,19 @@ def test_the_page_shows_models_prices_and_what_to_look_at(visit: Visit) -> None:
     assert "broken: openrouter.ai/json is not JSON" in page.get_by_role("region", name="1 to look at").inner_text()
 
 
+def test_the_page_shows_what_waits_and_the_commands_that_decide(visit: Visit) -> None:
+    waiting = visit().get_by_role("region", name="2 to decide")
+    assert waiting.get_by_role("listitem").all_inner_texts()[:2] == ["Prompt 8.00 → 80.00", "Request 0 → 0.5"]
+    commands = [f"control prices {verb} --reason …" for verb in ("accept dear", "withdraw gone")]
+    assert waiting.locator("td code").all_inner_texts() == commands
+
+
+def test_the_page_shows_how_the_gateways_prices_differ(visit: Visit) -> None:
+    sheet = visit().get_by_role("region", name="The gateway's prices")
+    assert "Not known to be equal to the sheet since" in sheet.inner_text()
+    assert "dear Prompt: 8.00 in the sheet, — at the gateway" in sheet.get_by_role("listitem").all_inner_texts()
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_page_has_no_fault_of_accessibility(visit: Visit, *, dark: bool) -> None:
     assert faults(visit(dark=dark)) == []

@@ -6,41 +6,18 @@ import contextlib
 import sqlite3
 import threading
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import structlog
 
 from control_app.catalog import MAX_AGE, Catalog, SourceError
+from control_app.database import Db
 from control_app.offers import Model
-from control_app.store import Store
+from control_app.price_book import PriceBook
+from tests.control_app.clocks import Clock, Source
 from tests.control_app.models import NAME, model, priced
-
-
-class Source:
-    """Models that a test sets, or an error."""
-
-    def __init__(self, *models: Model) -> None:
-        self.answer: Sequence[Model] | SourceError = models
-        self.reads = 0
-
-    def models(self) -> Sequence[Model]:
-        self.reads += 1
-        if isinstance(self.answer, SourceError):
-            raise self.answer
-        return self.answer
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = datetime(2026, 12, 1, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def pass_time(self) -> None:
-        self.now += MAX_AGE
 
 
 @pytest.fixture
@@ -49,13 +26,13 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "control.sqlite3")
+def book(tmp_path: Path, clock: Clock) -> PriceBook:
+    return PriceBook(Db(tmp_path / "control.sqlite3"), clock)
 
 
-def test_offers_are_read_again_only_when_they_are_old(store: Store, clock: Clock) -> None:
+def test_offers_are_read_again_only_when_they_are_old(book: PriceBook, clock: Clock) -> None:
     source = Source(model())
-    catalog = Catalog(source, store, clock)
+    catalog = Catalog(source, book, clock)
     catalog.current()
     clock.now += MAX_AGE - timedelta(seconds=1)
     catalog.current()
@@ -65,9 +42,9 @@ def test_offers_are_read_again_only_when_they_are_old(store: Store, clock: Clock
     assert source.reads == 2
 
 
-def test_a_broken_annotation_keeps_the_last_good_price_and_says_so(store: Store, clock: Clock) -> None:
+def test_a_broken_annotation_keeps_the_last_good_price_and_says_so(book: PriceBook, clock: Clock) -> None:
     source = Source(model())
-    catalog = Catalog(source, store, clock)
+    catalog = Catalog(source, book, clock)
     catalog.current()
 
     source.answer = [model(priced(prompt="free"))]
@@ -79,9 +56,9 @@ def test_a_broken_annotation_keeps_the_last_good_price_and_says_so(store: Store,
     assert "pricing.prompt is 'free'" in snapshot.problems[NAME]
 
 
-def test_an_annotation_that_vanished_keeps_the_last_good_price(store: Store, clock: Clock) -> None:
+def test_an_annotation_that_vanished_keeps_the_last_good_price(book: PriceBook, clock: Clock) -> None:
     source = Source(model())
-    catalog = Catalog(source, store, clock)
+    catalog = Catalog(source, book, clock)
     catalog.current()
     source.answer = [Model(NAME, None)]
     clock.pass_time()
@@ -90,27 +67,27 @@ def test_an_annotation_that_vanished_keeps_the_last_good_price(store: Store, clo
     assert "the annotation openrouter.ai/json is gone" in snapshot.problems[NAME]
 
 
-def test_the_last_good_price_outlives_a_restart(store: Store, clock: Clock) -> None:
-    Catalog(Source(model()), store, clock).current()
-    snapshot = Catalog(Source(model("{")), store, clock).current()
+def test_the_last_good_price_outlives_a_restart(book: PriceBook, clock: Clock) -> None:
+    Catalog(Source(model()), book, clock).current()
+    snapshot = Catalog(Source(model("{")), book, clock).current()
     assert len(snapshot.offers) == 1
     assert NAME in snapshot.problems
 
 
-def test_a_model_that_was_never_good_is_not_for_sale_and_stops_no_other(store: Store, clock: Clock) -> None:
-    snapshot = Catalog(Source(model("{", name="bad"), model()), store, clock).current()
+def test_a_model_that_was_never_good_is_not_for_sale_and_stops_no_other(book: PriceBook, clock: Clock) -> None:
+    snapshot = Catalog(Source(model("{", name="bad"), model()), book, clock).current()
     assert [offer.model for offer in snapshot.offers] == [NAME]
     assert snapshot.problems["bad"].endswith("the model is not for sale")
 
 
-def test_a_model_without_an_annotation_is_not_for_sale_and_no_problem(store: Store, clock: Clock) -> None:
-    snapshot = Catalog(Source(Model("internal", None)), store, clock).current()
+def test_a_model_without_an_annotation_is_not_for_sale_and_no_problem(book: PriceBook, clock: Clock) -> None:
+    snapshot = Catalog(Source(Model("internal", None)), book, clock).current()
     assert (list(snapshot.offers), dict(snapshot.problems)) == ([], {})
 
 
-def test_a_changed_price_is_appended_and_the_old_one_stays_on_record(store: Store, clock: Clock, tmp_path: Path) -> None:
+def test_a_changed_price_is_appended_and_the_old_one_stays_on_record(book: PriceBook, clock: Clock, tmp_path: Path) -> None:
     source = Source(model())
-    catalog = Catalog(source, store, clock)
+    catalog = Catalog(source, book, clock)
     for document in (priced(prompt="0.000009"), priced(prompt="0.000009"), priced(prompt="0.000010")):
         catalog.current()
         source.answer = [model(document)]
@@ -120,9 +97,9 @@ def test_a_changed_price_is_appended_and_the_old_one_stays_on_record(store: Stor
     assert _record(tmp_path)[0][0] == "2026-12-01T00:00:00+00:00"
 
 
-def test_a_source_that_fails_leaves_the_last_prices_with_their_time(store: Store, clock: Clock) -> None:
+def test_a_source_that_fails_leaves_the_last_prices_with_their_time(book: PriceBook, clock: Clock) -> None:
     source = Source(model())
-    catalog = Catalog(source, store, clock)
+    catalog = Catalog(source, book, clock)
     first = catalog.current()
     source.answer = SourceError("models of namespace kubeai cannot be read: connection refused")
     clock.pass_time()
@@ -134,10 +111,10 @@ def test_a_source_that_fails_leaves_the_last_prices_with_their_time(store: Store
     assert catalog.current().problems == {}
 
 
-def test_a_source_that_never_answered_is_an_error_and_no_empty_list(store: Store, clock: Clock) -> None:
+def test_a_source_that_never_answered_is_an_error_and_no_empty_list(book: PriceBook, clock: Clock) -> None:
     source = Source()
     source.answer = SourceError("no")
-    catalog = Catalog(source, store, clock)
+    catalog = Catalog(source, book, clock)
     for _ in range(2):
         with pytest.raises(SourceError, match="no"):
             catalog.current()
@@ -147,7 +124,7 @@ def test_a_source_that_never_answered_is_an_error_and_no_empty_list(store: Store
     assert len(catalog.current().offers) == 1
 
 
-def test_while_one_thread_reads_the_others_are_answered_at_once(store: Store, clock: Clock) -> None:
+def test_while_one_thread_reads_the_others_are_answered_at_once(book: PriceBook, clock: Clock) -> None:
     entered, release = threading.Event(), threading.Event()
 
     class Slow(Source):
@@ -156,7 +133,7 @@ def test_while_one_thread_reads_the_others_are_answered_at_once(store: Store, cl
             release.wait(10)
             return super().models()
 
-    catalog = Catalog(Slow(model()), store, clock)
+    catalog = Catalog(Slow(model()), book, clock)
     reader = threading.Thread(target=catalog.current)
     reader.start()
     entered.wait(10)
@@ -167,14 +144,14 @@ def test_while_one_thread_reads_the_others_are_answered_at_once(store: Store, cl
     assert len(catalog.current().offers) == 1
 
 
-def test_a_fault_of_any_kind_leaves_the_last_prices_and_is_said(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    catalog = Catalog(Source(model()), store, clock)
+def test_a_fault_of_any_kind_leaves_the_last_prices_and_is_said(book: PriceBook, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalog = Catalog(Source(model()), book, clock)
     first = catalog.current()
 
-    def broken(_: str) -> None:
+    def broken() -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
-    monkeypatch.setattr(store, "last", broken)
+    monkeypatch.setattr(book, "standings", broken)
     for _ in range(2):
         clock.pass_time()
         snapshot = catalog.current()
@@ -182,34 +159,34 @@ def test_a_fault_of_any_kind_leaves_the_last_prices_and_is_said(store: Store, cl
         assert "the models cannot be read: OperationalError" in snapshot.problems[""]
 
 
-def test_a_stored_offer_that_todays_rules_refuse_is_not_published(store: Store, clock: Clock, tmp_path: Path) -> None:
-    Catalog(Source(model()), store, clock).current()
+def test_a_stored_offer_that_todays_rules_refuse_is_not_published(book: PriceBook, clock: Clock, tmp_path: Path) -> None:
+    Catalog(Source(model()), book, clock).current()
     with contextlib.closing(sqlite3.connect(tmp_path / "control.sqlite3")) as db, db:
         db.execute("UPDATE offers SET document = json_set(document, '$.openrouter', json('{}'))")
-    snapshot = Catalog(Source(model("{")), store, clock).current()
+    snapshot = Catalog(Source(model("{")), book, clock).current()
     assert list(snapshot.offers) == []
     assert snapshot.problems[NAME].endswith("the model is not for sale")
 
 
-def test_a_copy_of_a_model_does_not_take_its_place(store: Store, clock: Clock) -> None:
-    snapshot = Catalog(Source(model(name="a-copy"), model(), model(name="z-copy")), store, clock).current()
+def test_a_copy_of_a_model_does_not_take_its_place(book: PriceBook, clock: Clock) -> None:
+    snapshot = Catalog(Source(model(name="a-copy"), model(), model(name="z-copy")), book, clock).current()
     assert [offer.model for offer in snapshot.offers] == [NAME]
     assert sorted(snapshot.problems) == ["a-copy", "z-copy"]
     assert "is another model's too" in snapshot.problems["a-copy"]
 
 
-def test_a_clock_that_is_set_back_does_not_freeze_the_prices(store: Store, clock: Clock) -> None:
+def test_a_clock_that_is_set_back_does_not_freeze_the_prices(book: PriceBook, clock: Clock) -> None:
     source = Source(model())
-    catalog = Catalog(source, store, clock)
+    catalog = Catalog(source, book, clock)
     catalog.current()
     clock.now -= timedelta(hours=1)
     catalog.current()
     assert source.reads == 2
 
 
-def test_what_changes_is_logged_once(store: Store, clock: Clock) -> None:
+def test_what_changes_is_logged_once(book: PriceBook, clock: Clock) -> None:
     source = Source(model(), model("{", name="bad"))
-    catalog = Catalog(source, store, clock)
+    catalog = Catalog(source, book, clock)
     with structlog.testing.capture_logs() as lines:
         for _ in range(2):
             catalog.current()

@@ -91,9 +91,30 @@ def test_an_address_in_use_is_named_with_the_way_out() -> None:
     assert "CONTROL_BIND=127.0.0.1:8081" in done.stderr
 
 
+def test_a_port_for_metrics_that_is_in_use_is_named_with_the_way_out() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = run(CONTROL_BIND="127.0.0.1:0", CONTROL_METRICS_BIND=f"127.0.0.1:{taken.getsockname()[1]}")
+    assert done.returncode == 1
+    assert "choose another address with CONTROL_METRICS_BIND" in done.stderr
+
+
+def test_a_malformed_admin_key_refuses_the_start_by_its_name_and_without_its_hash() -> None:
+    done = run(CONTROL_ADMIN_KEYS="ops:usage:5ec2e7")
+    assert done.returncode == 2
+    assert "CONTROL_ADMIN_KEYS: ops: does not end with 64 hexadecimal digits" in done.stderr
+    assert "5ec2e7" not in done.stderr
+
+
+def test_hashes_of_admin_keys_are_not_shown_with_the_other_settings(environment: Environment) -> None:
+    environment({"CONTROL_ADMIN_KEYS": f"ops:usage:{'0' * 64}"})
+    assert "0" * 64 not in repr(Settings.from_environment())
+
+
 def test_a_database_that_cannot_be_used_is_named_before_anything_starts(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("this is no database, and never was one")
-    done = run(CONTROL_DATABASE=str(tmp_path / "text"), CONTROL_BIND="127.0.0.1:0")
+    done = run(CONTROL_DATABASE=str(tmp_path / "text"), CONTROL_BIND="127.0.0.1:0", CONTROL_METRICS_BIND="127.0.0.1:0")
     assert done.returncode == 1
     assert "cannot use the database" in done.stderr
     assert "Traceback" not in done.stderr
@@ -102,3 +123,25 @@ def test_a_database_that_cannot_be_used_is_named_before_anything_starts(tmp_path
 def test_help_lists_every_setting() -> None:
     text = run("--help").stdout
     assert [name for name in Settings.model_fields if f"CONTROL_{name.upper()} " not in text] == []
+
+
+def test_a_cluster_never_takes_the_doubles_invented_usage(environment: Environment) -> None:
+    cluster = {"MODELS": "kubernetes", "LOCATION": "here", "DATABASE": "/data/c.sqlite3", "MODELS_NAMESPACE": "kubeai"}
+    for more, problem in (({}, "CONTROL_GATEWAY: missing"), ({"GATEWAY": "double"}, "CONTROL_GATEWAY: double, whose usage is invented")):
+        environment({f"CONTROL_{name}": value for name, value in (cluster | more).items()})
+        with pytest.raises(SettingsError, match=problem):
+            Settings.from_environment()
+
+
+def test_a_real_gateway_needs_its_address_and_password(environment: Environment) -> None:
+    environment({"CONTROL_GATEWAY": "api"})
+    with pytest.raises(SettingsError, match=r"CONTROL_GATEWAY_URL: missing.*CONTROL_GATEWAY_PASSWORD: missing"):
+        Settings.from_environment()
+
+
+def test_secrets_may_stand_in_files(environment: Environment, tmp_path: Path) -> None:
+    (tmp_path / "control_gateway_password").write_text("from a file")
+    environment({"CONTROL_SECRETS_DIR": str(tmp_path)})
+    settings = Settings.from_environment()
+    assert settings.gateway_password.get_secret_value() == "from a file"
+    assert "from a file" not in repr(settings)

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 import yaml
 
-from control_app import create_app
-from control_app.catalog import SourceError
+from control_app import catalog, create_app, sources
+from control_app.catalog import Catalog, SourceError
+from control_app.database import Db
+from control_app.gateway import microseconds
+from control_app.price_book import PriceBook
+from control_app.publication import PublicationError
 from control_app.settings import Settings
+from control_app.sheet_places import SheetConfigMap
 from control_app.sources import KubernetesModels
 from ib_constructs import K3sSettings
 from ib_constructs.helm import OBJECTS_CHART
 from ib_constructs.k3s_config import manifests
-from tests.control_app.models import ANNOTATION, EXAMPLE, NAME
+from tests.control_app.models import ANNOTATION, EXAMPLE, NAME, annotated
 from tests.engines.cluster import Cluster
 from tests.identities import client_certificate, make_identity
 from tests.waiting import until
@@ -41,6 +47,8 @@ CRD = {
     },
 }
 ROLE = {"metadata": {"name": READER}, "rules": [{"apiGroups": ["kubeai.org"], "resources": ["models"], "verbs": ["get", "list", "watch"]}]}
+SHEETS = "/api/v1/namespaces/bifrost/configmaps"
+KEEPER_RULE = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["bifrost-prices"], "verbs": ["get", "patch"]}
 BINDING = {
     "metadata": {"name": READER},
     "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": READER},
@@ -124,6 +132,84 @@ def test_prices_are_served_from_the_clusters_models(kubeai: Cluster, tmp_path: P
     client = create_app(settings).test_client()
     assert json.loads(client.get("/openrouter/models").text) == {"data": [ANNOTATION]}
     assert client.get("/readyz").status_code == 200
+
+
+def test_a_models_creation_is_the_clusters(kubeai: Cluster) -> None:
+    (model,) = KubernetesModels("kubeai", kubeai.kubeconfig(READER, "services")).models()
+    created = json.loads(kubeai.request(kubeai.identity.admin, "GET", f"{MODELS}/{NAME}")[1])["metadata"]["creationTimestamp"]
+    assert model.created == microseconds(datetime.fromisoformat(created))
+
+
+def test_a_change_in_the_cluster_is_seen_by_the_watch(kubeai: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog, "MAX_AGE", timedelta(hours=1))  # so that only the watch can tell
+    admin, source = kubeai.identity.admin, KubernetesModels("kubeai", kubeai.kubeconfig(READER, "services"))
+    watched = Catalog(source, PriceBook(Db(tmp_path / "control.sqlite3")))
+    watched.start()
+
+    def names() -> list[str]:
+        try:
+            return [offer.document["name"] for offer in watched.current().offers]
+        except SourceError:
+            return []
+
+    def annotate(name: str) -> None:
+        text = json.dumps(annotated(name=name))
+        body = {"metadata": {"annotations": {"openrouter.ai/json": text}}}
+        assert kubeai.request(admin, "PATCH", f"{MODELS}/{NAME}", body)[0] == 200
+
+    try:
+        until(lambda: names() == [ANNOTATION["name"]], "the models are read", 30)
+        for name in ("Once", "Twice", ANNOTATION["name"]):
+            annotate(name)
+            until(lambda name=name: names() == [name], "the change is seen", 30)  # type: ignore[misc]
+    finally:
+        watched.stop()
+
+
+def test_a_watch_tells_of_what_there_is_and_ends_by_itself(kubeai: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "WATCH_SEC", 1)
+    told: list[bool] = []
+    KubernetesModels("kubeai", kubeai.kubeconfig(READER, "services")).watch(lambda: told.append(True))
+    assert told == [True]
+
+
+def test_a_service_without_the_right_says_that_it_may_not_watch(kubeai: Cluster) -> None:
+    with pytest.raises(SourceError, match=r"models of namespace kubeai cannot be watched: .*403"):
+        KubernetesModels("kubeai", kubeai.kubeconfig("stranger", "nobodies")).watch(lambda: None)
+
+
+@pytest.fixture(scope="module")
+def bifrost(root: Cluster) -> Cluster:
+    """The cluster with the gateway's namespace, and the right to keep its sheet."""
+    posts = [
+        ("/api/v1/namespaces", {"metadata": {"name": "bifrost"}}),
+        ("/apis/rbac.authorization.k8s.io/v1/namespaces/bifrost/roles", {"metadata": {"name": READER}, "rules": [KEEPER_RULE]}),
+        ("/apis/rbac.authorization.k8s.io/v1/namespaces/bifrost/rolebindings", BINDING),
+    ]
+    for path, body in posts:
+        assert root.request(root.identity.admin, "POST", path, body)[0] == 201
+    return root
+
+
+def test_the_sheet_is_kept_in_the_gateways_config_map_with_the_right_to_that_one_only(bifrost: Cluster) -> None:
+    admin, place = bifrost.identity.admin, SheetConfigMap(bifrost.kubeconfig(READER, "services"))
+    with pytest.raises(PublicationError, match=r"ConfigMap bifrost/bifrost-prices cannot be written: .*not found"):
+        place.write("{}")
+    # As Terraform makes it, with a key of somebody else's.
+    made = {"metadata": {"name": "bifrost-prices"}, "data": {"sheet.json": "{}", "other": "kept"}}
+    assert bifrost.request(admin, "POST", SHEETS, made)[0] == 201
+
+    assert place.write('{"kubeai/x": {}}\n')
+    first = json.loads(bifrost.request(admin, "GET", f"{SHEETS}/bifrost-prices")[1])
+    assert first["data"] == {"sheet.json": '{"kubeai/x": {}}\n', "other": "kept"}
+    assert not place.write('{"kubeai/x": {}}\n'), "what is equal is not written"
+    again = json.loads(bifrost.request(admin, "GET", f"{SHEETS}/bifrost-prices")[1])
+    assert again["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
+
+
+def test_a_service_without_the_right_to_the_sheet_says_so(bifrost: Cluster) -> None:
+    with pytest.raises(PublicationError, match='User "stranger" cannot get resource "configmaps"'):
+        SheetConfigMap(bifrost.kubeconfig("stranger", "nobodies")).write("{}")
 
 
 def test_objects_reach_the_cluster_word_for_word_and_leave_with_the_release(root: Cluster, tmp_path: Path) -> None:

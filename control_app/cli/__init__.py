@@ -1,0 +1,1 @@
+"""`control`: the service's command line, for people who live in a shell."""

@@ -1,0 +1,44 @@
+"""`control`: serve, and what people ask and decide in a shell."""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+import sys
+
+import click
+
+from control_app import logs
+from control_app.cli import books, prices, serve
+from control_app.settings import PREFIX, Settings, SettingsError
+
+
+def _describe(name: str) -> str:
+    field = Settings.model_fields[name]
+    default = "none" if field.default in ("", None) or "**" in str(field.default) else field.default
+    return f"  {PREFIX}{name.upper():<18} {field.description} (default: {default or 'none'})"
+
+
+SETTINGS = "\n".join(_describe(name) for name in Settings.model_fields)
+
+
+@click.group(invoke_without_command=True, epilog="\b\nSettings are environment variables:\n" + SETTINGS)
+@click.pass_context
+def control(context: click.Context) -> None:
+    """Prices, usage and completeness of a location; without a command it serves them."""
+    try:
+        context.obj = Settings.from_environment()
+    except SettingsError as error:
+        click.echo(f"control_app: {error}", err=True)
+        sys.exit(2)
+    if context.invoked_subcommand is None:
+        serve.serve(context.obj)
+    logs.configure()
+    logging.config.dictConfig(logs.logging_config())
+    if context.invoked_subcommand != "jobs":
+        # Who reads tables wants to hear of trouble only.
+        logging.getLogger().setLevel(logging.WARNING)
+
+
+for command in (serve.jobs, books.usage, prices.prices, books.sync, books.doctor, books.seed_demo):
+    control.add_command(command)

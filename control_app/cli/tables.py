@@ -1,0 +1,45 @@
+"""How answers are shown: tables for people, JSON with `--json`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from control_app.money import from_pico
+from control_app.prices import plain
+
+Cell = str | int | None
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def show(rows: Sequence[Mapping[str, Cell]], title: str, *, as_json: bool) -> None:
+    """*rows* of equal keys; numbers stand to the right."""
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    if not rows:
+        click.echo(f"{title}: none")
+        return
+    table = Table(title=title, title_justify="left")
+    for column, value in rows[0].items():
+        table.add_column(column.replace("_", " "), justify="right" if isinstance(value, int) or column == "cost" else "left")
+    for row in rows:
+        table.add_row(*("" if value is None else f"{value:,}" if isinstance(value, int) else value for value in row.values()))
+    # What is piped is not cut to a terminal's width.
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def amount(pico: int) -> str:
+    """Exact, without an exponent."""
+    return plain(from_pico(pico))
+
+
+def moment(microseconds: int | None) -> str:
+    """A time in UTC, to the second."""
+    return "never" if microseconds is None else f"{datetime.fromtimestamp(microseconds // 1_000_000, UTC):%Y-%m-%d %H:%M:%S}Z"

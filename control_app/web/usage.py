@@ -1,0 +1,119 @@
+"""`/usage`: what a key's holder has used, or for an admin key a customer, or all."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import cast
+
+from flask import Blueprint, Response, abort, request
+
+from control_app.periods import PeriodError, parse_period
+from control_app.spans import Range
+from control_app.usage_report import GroupBy, to_csv
+from control_app.web import answers
+from control_app.web.access import Caller
+from control_app.web.context import services
+from control_app.web.errors import BadParametersError
+from control_app.web.openapi import JSON, Answer, Operation, Parameter, describe
+
+blueprint = Blueprint("usage", __name__)
+CSV = "text/csv"
+CHOICES = {"group_by": ("day", "key"), "format": ("json", "csv")}
+_TIME = "an ISO 8601 date, which means its midnight, or date-time; UTC where it names no zone"
+_TIME_SCHEMA = {"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]}
+PARAMETERS = (
+    Parameter("start_date", f"The first moment of the range: {_TIME}.", _TIME_SCHEMA, required=True, example="2026-10-01"),
+    Parameter("end_date", f"The end, exclusive, at most 366 days later: {_TIME}.", _TIME_SCHEMA, required=True, example="2026-11-01"),
+    Parameter("group_by", "Add `days`, or with an admin key `keys`.", {"enum": CHOICES["group_by"]}),
+    Parameter("format", "`csv`: one row a model (and day, or key), with the same numbers.", {"enum": CHOICES["format"], "default": "json"}),
+    Parameter(
+        "customer_id", "Only with an admin key: the gateway's id of a customer; without it, all.", {"type": "string", "minLength": 1}
+    ),
+)
+NAMES = tuple(parameter.name for parameter in PARAMETERS)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    period: Range
+    group_by: GroupBy | None
+    as_csv: bool
+    customer_id: str | None
+
+
+@blueprint.get("/usage")
+@describe(
+    Operation(
+        summary="What was used in a range of time",
+        answers={
+            200: Answer(
+                "Usage by model. Failed requests are not in it. Amounts are exact.",
+                {JSON: answers.Usage, CSV: {"type": "string"}},
+                headers={"Cache-Control": "`private, no-store`"},
+            )
+        },
+        problems={
+            400: "a parameter is missing, malformed, repeated or unknown, or the range is empty or too long",
+            401: "the key is missing, unknown or inactive",
+            403: "the parameter needs an admin key, or the admin key has not the scope `usage`",
+            404: "there is no such customer",
+            429: "too many requests this minute",
+            503: "whose key it is cannot be told now",
+        },
+        shapes={400: answers.BadRequest},
+        parameters=PARAMETERS,
+        needs_key=True,
+    )
+)
+def usage() -> Response:
+    """Usage of the virtual key that is sent. An admin key with the scope `usage` sees a customer's usage, or everybody's."""
+    caller = services().access.caller("usage")
+    asked = _asked()
+    customer = _customer(caller, asked)
+    report = services().reports.report(asked.period, key=caller.key, customer=customer, group_by=asked.group_by)
+    if asked.as_csv:
+        name = "_".join(("usage", report["period"]["start"][:10], report["period"]["end"][:10]))
+        headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
+        answer = Response(to_csv(report, asked.group_by), headers=headers, content_type="text/csv; charset=utf-8; header=present")
+    else:
+        answer = Response(json.dumps(report) + "\n", mimetype=JSON)
+    answer.headers["Cache-Control"] = "private, no-store"
+    return answer
+
+
+def _asked() -> _Asked:
+    problems: dict[str, str] = {}
+    values: dict[str, str] = {}
+    for name, given in request.args.lists():
+        if name not in NAMES:
+            problems[name[:40]] = f"no such parameter; there are {', '.join(NAMES)}"
+        elif len(given) > 1:
+            problems[name] = "given more than once"
+        elif name in CHOICES and given[0] not in CHOICES[name]:
+            problems[name] = f"{given[0][:40]!r} is none of {', '.join(CHOICES[name])}"
+        elif not given[0] and name == "customer_id":
+            problems[name] = "empty"
+        else:
+            values[name] = given[0]
+    try:
+        period = parse_period(values.get("start_date"), values.get("end_date"))
+    except PeriodError as error:
+        raise BadParametersError({**error.problems, **problems}) from None
+    if problems:
+        raise BadParametersError(problems)
+    group_by = cast("GroupBy | None", values.get("group_by"))
+    return _Asked(period, group_by, values.get("format") == "csv", values.get("customer_id"))
+
+
+def _customer(caller: Caller, asked: _Asked) -> int | None:
+    if caller.admin is None:
+        if asked.customer_id is not None or asked.group_by == "key":
+            abort(403, f"{'group_by=key' if asked.customer_id is None else 'customer_id'} needs an admin key")
+        return None
+    if asked.customer_id is None:
+        return None
+    customer = services().reports.customer(asked.customer_id)
+    if customer is None:
+        abort(404, f"the gateway has no customer {asked.customer_id[:80]!r}")
+    return customer
