@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 
 from perf.cpu import adopt_orphans, cpu_seconds
 from perf.first_apply import first_apply
+from perf.ledger import ingest_api, ingest_postgres
+from perf.serving import price_list, usage, usage_growth
 
 ROUNDS = 5
 Row = Mapping[str, object]
@@ -37,7 +39,15 @@ def synth_ratio() -> Row:
     }
 
 
-ROWS: Mapping[str, Callable[[], Row]] = {"synth_ratio": synth_ratio, "first_apply": first_apply}
+ROWS: Mapping[str, Callable[[], Row]] = {
+    "synth_ratio": synth_ratio,
+    "first_apply": first_apply,
+    "ingest_postgres_rows_per_s": ingest_postgres,
+    "ingest_api_rows_per_s": ingest_api,
+    "usage_p99_ms": usage,
+    "usage_growth_ratio": usage_growth,
+    "price_list_p99_ms": price_list,
+}
 
 
 def main() -> None:
