@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from control_app.counters import restarts
 from control_app.database import Db
-from control_app.spans import HOUR, Range
+from control_app.spans import HOUR, Range, month_range
 from control_app.sync import complete_through
 from control_app.usage import Usage, UsageReader
 
@@ -77,6 +77,15 @@ class Verdict:
 def tolerance(requests: int) -> int:
     """How many of *requests* may be missing before a person must look."""
     return max(FEWEST, requests // PART)
+
+
+def told_of(month: int, now: int, through: int | None) -> Range | None:
+    """The part of a month of which a verdict can be told: all of one that is over, of the one that runs the whole hours read."""
+    within = month_range(month)
+    if now >= within.end:
+        return within
+    end = (through or 0) // HOUR * HOUR
+    return Range(within.start, end) if end > within.start else None
 
 
 class Completeness:

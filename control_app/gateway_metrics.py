@@ -7,12 +7,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from control_app.catalog import Catalog
-from control_app.completeness import Completeness
+from control_app.completeness import Completeness, told_of
 from control_app.database import Db
 from control_app.gateway import microseconds
+from control_app.holds import REMEDIES, Holds
 from control_app.metrics import Collector, Samples
 from control_app.publication import sheet_state
-from control_app.spans import HOUR, Range
+from control_app.spans import HOUR, Range, month_of, month_range
+from control_app.sync import complete_through
 
 
 class GatewayMetrics:
@@ -32,6 +34,8 @@ class GatewayMetrics:
         collector.gauge(written, "When the price sheet last changed.", self.written)
         missing = "Requests of this month that the gateway counted and the ledger does not have."
         collector.gauge("control_ledger_missing_requests", missing, self.missing, ("tolerated",))
+        held = "Reasons for which customers are held, of last month and of this one so far."
+        collector.gauge("control_holds", held, self.holds, ("code",))
         collector.counter("control_gateway_dropped_logs_total", "Log rows that the gateway says it dropped.", self.dropped)
 
     def models(self) -> Samples:
@@ -56,11 +60,18 @@ class GatewayMetrics:
 
     def missing(self) -> Samples:
         """By whether a key's are tolerated; up to the last whole hour, since what was answered just now is not logged yet."""
-        now = self._clock().astimezone(UTC)
-        start = microseconds(now.replace(day=1, hour=0, minute=0, second=0, microsecond=0))
-        keys = Completeness(self._db).verdict(Range(start, microseconds(now) // HOUR * HOUR)).keys
+        now = microseconds(self._clock())
+        keys = Completeness(self._db).verdict(Range(month_range(month_of(now)).start, now // HOUR * HOUR)).keys
         tolerated = sum(key.missing for key in keys if key.missing <= key.tolerance)
         return {("yes",): tolerated, ("no",): sum(key.missing for key in keys) - tolerated}
+
+    def holds(self) -> Samples:
+        """By code, each of them."""
+        now = microseconds(self._clock())
+        through, month = complete_through(self._db), month_of(now)
+        told = [within for number in (month - 1, month) if (within := told_of(number, now, through))]
+        counts = Counter(hold.code for within in told for hold in Holds(self._db).within(within))
+        return {(code,): counts[code] for code in REMEDIES}
 
     def dropped(self) -> Samples:
         """Of all time, over all restarts."""

@@ -30,7 +30,9 @@ _RATES = """SELECT id, prompt AS prompt_rate, input_cache_read AS cache_read_rat
 
 _CELL = "key, day, model, customer, price, billed_in"
 _COUNTS = ("requests", "unused", "unrated", *TOKENS.split(", "), "plain_prompt", "plain_completion", "amount")
-_SUMMED = ("used", "1 - used", "amount IS NULL", *TOKENS.split(", "), PLAIN_PROMPT, PLAIN_COMPLETION, "coalesce(amount, 0)")
+# What a row without usage says of cached tokens is not billed, so it does not count.
+BILLED_TOKENS = tuple(f"used * {name}" for name in TOKENS.split(", "))
+_SUMMED = ("used", "1 - used", "amount IS NULL", *BILLED_TOKENS, PLAIN_PROMPT, PLAIN_COMPLETION, "coalesce(amount, 0)")
 
 STAGES = (
     """CREATE TEMP TABLE IF NOT EXISTS incoming (

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from control_app.database import Db
-from control_app.ledger_sql import PLAIN_COMPLETION, PLAIN_PROMPT, TOKENS
+from control_app.ledger_sql import BILLED_TOKENS, PLAIN_COMPLETION, PLAIN_PROMPT, TOKENS
 from control_app.spans import DAY, Range, month_of, month_range
 
 Dimension = Literal["day", "key", "model", "customer", "price", "billed_in"]
@@ -153,6 +153,7 @@ def _source(table: str, piece: Range, names: str) -> str:
     return f"SELECT {columns} FROM {table} WHERE day >= {piece.start // DAY} AND day < {piece.end // DAY}"
 
 
+_TOKENS = ", ".join(f"{billed} AS {name}" for billed, name in zip(BILLED_TOKENS, TOKENS.split(", "), strict=True))
 _ROWS = f"""SELECT at, key, at / {DAY} AS day, model, coalesce(customer, 0) AS customer, coalesce(price, 0) AS price, billed_in,
-  used AS requests, 1 - used AS unused, amount IS NULL AS unrated, {TOKENS}, {PLAIN_PROMPT} AS plain_prompt,
+  used AS requests, 1 - used AS unused, amount IS NULL AS unrated, {_TOKENS}, {PLAIN_PROMPT} AS plain_prompt,
   {PLAIN_COMPLETION} AS plain_completion, coalesce(amount, 0) AS amount FROM requests"""

@@ -8,13 +8,13 @@ from decimal import Decimal
 from flask import Blueprint, abort, redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
-from control_app.completeness import Completeness
+from control_app.completeness import Completeness, told_of
 from control_app.gateway import microseconds
 from control_app.holds import Holds
 from control_app.money import from_pico, plain_amount
 from control_app.overview import NOBODY, Lines, customer_names, overview
 from control_app.periods import time_text
-from control_app.spans import HOUR, Range, month_of, month_range, month_text, parse_month
+from control_app.spans import month_of, month_range, month_text, parse_month
 from control_app.sync import complete_through
 from control_app.web.context import services
 from control_app.web.operators import operators_only
@@ -40,7 +40,7 @@ def month(month: str) -> str:
     db, within = services().db, month_range(number)
     through = complete_through(db)
     seen = overview(db, within)
-    told = _told(within, through, runs=number == now)
+    told = told_of(number, microseconds(datetime.now(UTC)), through)
     return render_template(
         "month.html",
         name=month_name(number),
@@ -63,14 +63,6 @@ def month(month: str) -> str:
 
 def _now() -> int:
     return month_of(microseconds(datetime.now(UTC)))
-
-
-def _told(within: Range, through: int | None, *, runs: bool) -> Range | None:
-    """The part of the month of which a verdict can be told: of one that *runs*, the hours that were read."""
-    if not runs:
-        return within
-    end = (through or 0) // HOUR * HOUR
-    return Range(within.start, end) if end > within.start else None
 
 
 def _bars(days: Lines) -> list[tuple[str, int, Decimal]]:

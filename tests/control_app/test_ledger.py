@@ -10,6 +10,7 @@ import pytest
 
 from control_app.gateway import Customer, Key
 from control_app.spans import Range
+from control_app.usage import Usage
 from tests.control_app.ledgers import NOW, OCTOBER, RATES, Books, row, small_world
 from tests.control_app.recomputation import at
 
@@ -94,6 +95,12 @@ def test_a_success_without_usage_is_not_billed_and_is_counted(books: Books) -> N
     books.take(row(model="by-request", prompt=0, cached_read=0, completion=0, reasoning=0))
     used = books.used()
     assert (used.requests, used.unused, used.amount, used.unrated) == (0, 1, 0, 0)
+
+
+def test_what_a_success_without_usage_says_of_cached_tokens_does_not_count(books: Books) -> None:
+    books.take(row(prompt=0, cached_read=40, cached_write=3, completion=0, reasoning=5))
+    for within in (OCTOBER, Range(OCTOBER.start, at("2026-10-05T12:30"))):
+        assert books.used(within) == Usage(unused=1)
 
 
 def test_a_row_read_again_changes_nothing(books: Books) -> None:
