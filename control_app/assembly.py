@@ -45,6 +45,7 @@ class Parts:
     catalog: Catalog
     gateway: Gateway
     api: GatewayApi
+    counters: CounterBook
     publication: Publication
     sample: Sample | None
 
@@ -67,25 +68,26 @@ def assemble(settings: Settings, clock: Clock = utc) -> Parts:
         decimals=None if by_sql else DECIMALS_TOLD,
         clock=clock,
     )
-    return Parts(settings, db, prices, catalog, gateway, api, publication, sample)
+    return Parts(settings, db, prices, catalog, gateway, api, CounterBook(db), publication, sample)
 
 
 def jobs_of(parts: Parts, clock: Clock = utc) -> Jobs:
     """What runs beside the web."""
-    counters, sync = CounterBook(parts.db), Sync(parts.gateway, parts.db, clock)
-
-    def count() -> None:
-        counters.keep(parts.api.metrics(), parts.api.dropped(), microseconds(clock()))
-
+    sync = Sync(parts.gateway, parts.db, clock)
     sampling = [Job("sample", SAMPLE_SEC, parts.sample.go_on)] if parts.sample else []
     return Jobs(
         *sampling,
         # Before the rows: what is counted and not yet logged is missing only for an hour.
-        Job("counters", COUNTERS_SEC, count),
+        Job("counters", COUNTERS_SEC, lambda: count(parts, clock)),
         Job("rows", SYNC_SEC, sync.run),
         Job("sheet", SHEET_SEC, parts.publication.tick),
         clock=clock,
     )
+
+
+def count(parts: Parts, clock: Clock = utc) -> None:
+    """Read the gateway's own count of successes."""
+    parts.counters.keep(parts.api.metrics(), parts.api.dropped(), microseconds(clock()))
 
 
 def _source(settings: Settings) -> ModelSource:

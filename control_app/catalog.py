@@ -84,24 +84,26 @@ class Catalog:
             raise self._failure
         return self._snapshot
 
-    def diff(self) -> Sequence[Change]:
-        """What is published against what waits, is broken or is gone."""
-        return self.current().changes
-
-    def accept(self, model: str, by: str, reason: str) -> Change:
-        """Put the price in force that waits, and return the change; the annotation is read first, so that it is today's.
+    def pending(self, model: str) -> Change:
+        """The change of a price that waits for a person, as the annotation is now.
 
         Raises PriceBookError where none waits, SourceError where the models cannot be read.
         """
+        for change in self._read(self._clock()).changes:
+            if (change.model, change.state) == (model, "pending"):
+                return change
+        raise PriceBookError(f"no price of {model} waits to be accepted")
+
+    def accept(self, seen: Change, by: str, reason: str) -> None:
+        """Put the price in force that waits, which is the one that a person has *seen*.
+
+        Raises PriceBookError where it is another one by now or none, SourceError where the models cannot be read.
+        """
         with self._lock:
-            change = next(
-                (change for change in self._read(self._clock()).changes if (change.model, change.state) == (model, "pending")), None
-            )
-            if change is None:
-                raise PriceBookError(f"no price of {model} waits to be accepted")
-            self._book.accept(model, by, reason)
+            if self.pending(seen.model).prices != seen.prices:
+                raise PriceBookError(f"the price of {seen.model} changed while you looked at it; look again")
+            self._book.accept(seen.model, by, reason)
             self._read_again(self._clock())
-        return change
 
     def withdraw(self, model: str, by: str, reason: str) -> None:
         """End the price of a model that is gone, or whose annotation is.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from control_app.counters import restarts
@@ -98,8 +98,8 @@ class Completeness:
         """On the whole hours *within*; all keys that have rows or counts in it."""
         first, end = within.start // HOUR, within.end // HOUR
         gaps: defaultdict[int, list[Gap]] = defaultdict(list)
-        for key, hour, missing in self._db.connection.execute(_SHORT, [first, end]):
-            _add(gaps[key], Gap(hour * HOUR, (hour + 1) * HOUR, missing))
+        for key, hour, last, missing in sorted([*self._db.connection.execute(_SHORT, [first, end]), *self._paused(first, end)]):
+            _add(gaps[key], Gap(max(hour * HOUR, within.start), (last + 1) * HOUR, missing))
         used = {key: usage for (key,), usage in self._reader.by(("key",), within).items()}
         verdicts = [
             KeyVerdict(key, logged, counted, used.get(key, Usage()).unused, used.get(key, Usage()).unrated, gaps[key])
@@ -110,6 +110,12 @@ class Completeness:
         ).fetchone()[0]
         return Verdict(within, complete_through(self._db), dropped, list(restarts(self._db, *within)), verdicts)
 
+    def _paused(self, first: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+        """What is missing over hours in which nobody read the counters; their counts stand in the last hour."""
+        pauses = self._db.connection.execute("SELECT first, last FROM pauses WHERE last >= ? AND last < ?", [first, end]).fetchall()
+        for pause in pauses:
+            yield from self._db.connection.execute(_PAUSED, pause)
+
     def missing(self, within: Range) -> Mapping[int, int]:
         """Missing requests by key, those without any left out."""
         return {verdict.key: verdict.missing for verdict in self.verdict(within).keys if verdict.missing}
@@ -119,8 +125,12 @@ class Completeness:
 _HOURS = "FROM keys k CROSS JOIN hours h ON h.key = k.id AND h.hour >= ?1 AND h.hour < ?2"
 _COUNTED = f"SELECT k.id, sum(h.logged), sum(h.counted) {_HOURS} GROUP BY k.id"
 # A request is logged under its start and counted at its end: what the hour before has too much of is not missing here.
-_SHORT = f"""SELECT h.key, h.hour, h.counted - h.logged - max(0, coalesce(b.logged - b.counted, 0)) AS missing
-  {_HOURS} LEFT JOIN hours b ON b.key = h.key AND b.hour = h.hour - 1 WHERE h.counted > h.logged AND missing > 0 ORDER BY h.key, h.hour"""
+_SHORT = f"""SELECT h.key, h.hour, h.hour, h.counted - h.logged - max(0, coalesce(b.logged - b.counted, 0)) AS missing
+  {_HOURS} LEFT JOIN hours b ON b.key = h.key AND b.hour = h.hour - 1 WHERE h.counted > h.logged AND missing > 0
+  AND NOT EXISTS (SELECT 1 FROM pauses p WHERE h.hour BETWEEN p.first AND p.last)"""
+_PAUSED = """SELECT k.id, ?1, ?2, sum(h.counted - h.logged)
+    - max(0, coalesce((SELECT b.logged - b.counted FROM hours b WHERE b.key = k.id AND b.hour = ?1 - 1), 0)) AS missing
+  FROM keys k CROSS JOIN hours h ON h.key = k.id AND h.hour BETWEEN ?1 AND ?2 GROUP BY k.id HAVING missing > 0"""
 
 
 def _add(gaps: list[Gap], gap: Gap) -> None:

@@ -52,6 +52,8 @@ class CounterBook:
             reading = _Reading(at, {(_key(db, key), model): value for (key, model), value in named.items()}, started, dropped)
             first_at = at
             if found := db.execute("SELECT first_at, at, started, dropped FROM readings").fetchone():
+                if at < found[1]:
+                    return  # another process has read it since
                 first_at = found[0]
                 before = {(key, model): value for key, model, value in db.execute("SELECT * FROM counters")}
                 _add(db, _Reading(found[1], before, found[2], found[3]), reading)
@@ -84,7 +86,9 @@ def _add(db: sqlite3.Connection, last: _Reading, now: _Reading) -> None:
     more: Counter[int] = Counter()
     for series, value in now.counts.items():
         more[series[0]] += value - before.get(series, 0)
-    hour = now.at // HOUR
+    first, hour = last.at // HOUR, now.at // HOUR
+    if hour > first + 1 and not db.execute("UPDATE pauses SET last = ? WHERE last = ?", [hour, first]).rowcount:
+        db.execute("INSERT INTO pauses VALUES (?, ?)", [first, hour])
     statement = "INSERT INTO hours VALUES (?, ?, 0, ?) ON CONFLICT DO UPDATE SET counted = counted + excluded.counted"
     db.executemany(statement, ((key, hour, number) for key, number in more.items() if number))
     if now.dropped > dropped:
@@ -111,7 +115,15 @@ def _key(db: sqlite3.Connection, gateway_id: str) -> int:
 
 def restarts(db: Db, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Spans within `[start, end)` of which the count is not known."""
-    first = db.connection.execute("SELECT first_at FROM readings").fetchone()
-    if first is None or first[0] > start:
-        yield start, min(end, first[0]) if first else end
+    first, last = db.connection.execute("SELECT first_at, at FROM readings").fetchone() or (end, end)
+    if start < first:
+        yield start, min(end, first)
     yield from db.connection.execute("SELECT since, until FROM restarts WHERE until > ? AND since < ? ORDER BY since", [start, end])
+    if last < end:
+        yield max(start, last), end
+
+
+def counting_since(db: Db) -> int | None:
+    """The first reading, in microseconds since 1970 UTC; None before it."""
+    found: tuple[int] | None = db.connection.execute("SELECT first_at FROM readings").fetchone()
+    return found[0] if found else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import sqlite3
 import threading
 from collections.abc import Generator
@@ -49,6 +50,9 @@ class Db:
     def snapshot(self) -> Generator[sqlite3.Connection]:
         """Several queries that see one state."""
         connection = self.connection
+        if connection.in_transaction:
+            yield connection
+            return
         connection.execute("BEGIN")
         try:
             yield connection
@@ -72,7 +76,13 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def migrate(path: Path) -> None:
-    """Bring the tables up to date."""
+    """Bring the tables up to date; of processes that start together, one after another."""
+    with path.with_name(f"{path.name}.migration").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _migrate(path)
+
+
+def _migrate(path: Path) -> None:
     db = sqlite_utils.Database(str(path))
     try:
         db.enable_wal()

@@ -3,18 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 
 from control_app.database import Db
 from control_app.gateway import Directory, Key
-
-
-@dataclass(frozen=True)
-class Moved:
-    """A key's holder is another one `since` then: rows that were taken after it are attributed anew."""
-
-    key: int
-    since: int
 
 
 class DirectoryKeeper:
@@ -23,23 +14,27 @@ class DirectoryKeeper:
     def __init__(self, db: Db) -> None:
         self._db = db
 
-    def keep(self, found: Directory, at: int) -> list[Moved]:
-        """Take over *found*, which was read *at*; the keys that changed hands.
+    def keep(self, found: Directory, at: int) -> None:
+        """Take over *found*, which was read *at*; rows of keys that changed hands follow by `Ledger.follow_moves`.
 
         A key that was deactivated and lost its customer in the same breath keeps it: so the gateway answers a partial PUT.
         """
         with self._db.transaction() as db:
             last: tuple[int] | None = db.execute("SELECT passed_at FROM progress WHERE source = 'directory'").fetchone()
+            if last and last[0] > at:
+                return  # another process has read it since
             db.execute("INSERT OR REPLACE INTO progress VALUES ('directory', ?1, ?1)", [at])
             for customer in found.customers:
                 _upsert(db, "customers", customer.id, customer.name)
             _mark_deleted(db, "customers", [customer.id for customer in found.customers], at)
-            moved = [change for key in found.keys if (change := _keep_key(db, key, last[0] if last else 0, at))]
+            for key in found.keys:
+                _keep_key(db, key, last[0] if last else 0, at)
             _mark_deleted(db, "keys", [key.id for key in found.keys], at)
-        return moved
+            # What a deleted key lost cannot be given back to it.
+            db.execute("UPDATE keys SET lost_customer_at = NULL WHERE deleted_at IS NOT NULL")
 
 
-def _keep_key(db: sqlite3.Connection, key: Key, last_read: int, at: int) -> Moved | None:
+def _keep_key(db: sqlite3.Connection, key: Key, last_read: int, at: int) -> None:
     known = _upsert(db, "keys", key.id, key.name)
     customer: int | None = None
     if key.customer:
@@ -48,15 +43,20 @@ def _keep_key(db: sqlite3.Connection, key: Key, last_read: int, at: int) -> Move
         customer = db.execute("SELECT id FROM customers WHERE gateway_id = ?", [key.customer]).fetchone()[0]
     last = db.execute("SELECT since, customer FROM holders WHERE key = ? ORDER BY since DESC LIMIT 1", [known]).fetchone()
     lost = not key.is_active and customer is None and last is not None and last[1] is not None
-    db.execute("UPDATE keys SET is_active = ?, lost_customer = ? WHERE id = ?", [key.is_active, lost, known])
+    lost_at = "CASE WHEN :lost THEN coalesce(lost_customer_at, :at) END"
+    db.execute(
+        f"UPDATE keys SET is_active = :active, lost_customer_at = {lost_at} WHERE id = :key",
+        {"active": key.is_active, "lost": lost, "at": at, "key": known},
+    )
     if lost or (last is not None and last[1] == customer):
-        return None
-    # Who held a key before it was first seen is not known; its first holder known stands for the time before.
+        return
+    # Who held a key before it was first seen is not known; its first holder stands for the time before, the first customer also
+    # for the time when nobody held it, or that would be billed to nobody.
     # Of a change the gateway's time is taken where it can be this one's: after the last look, not after this one.
     changed = key.updated_at if last_read < key.updated_at <= at else at
-    since = 0 if last is None else max(changed, last[0] + 1)
+    since = 0 if last is None or last == (0, None) else max(changed, last[0] + 1)
     db.execute("INSERT OR REPLACE INTO holders VALUES (?, ?, ?)", [known, since, customer])
-    return Moved(known, since)
+    db.execute("INSERT INTO uncorrected VALUES (?, ?) ON CONFLICT DO UPDATE SET since = min(since, excluded.since)", [known, since])
 
 
 def _upsert(db: sqlite3.Connection, table: str, gateway_id: str, name: str) -> int:

@@ -26,6 +26,7 @@ class UsageRow(NamedTuple):
     `at`: start of the request, microseconds since 1970 UTC. `key`, `customer`: the gateway's ids; customer is None where
     the row names none. `model`: the `Model`'s name for rows of our provider, `<provider>/<model>` for others. Counts are
     tokens: `prompt` includes both caches, `completion` includes reasoning. `cost`: what the gateway thinks, for comparison.
+    `succeeded`: else it was cancelled, which the gateway's metric of successes does not count.
     """
 
     id: str
@@ -40,6 +41,7 @@ class UsageRow(NamedTuple):
     completion: int
     reasoning: int
     cost: str | None
+    succeeded: bool = True
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,7 @@ class LogRow(msgspec.Struct):
             max(used.completion_tokens, 0),
             max(completion.reasoning_tokens, 0),
             self._cost(),
+            self.status == "success",
         )
 
     def _cost(self) -> str | None:

@@ -200,6 +200,7 @@ class GatewayDouble:
                 reasoning=reasoning,
                 # A zero is stored as no cost, except for a stream without usage.
                 cost=repr(cost) if cost else "0" if kind.endswith("_stream") and not prompt + completion else None,
+                succeeded=status == "success",
             )
             self.log.write(self.clock())
             if self.is_away or len(row.id) > LONGEST_ID:

@@ -25,16 +25,21 @@ _YOUNG = {
 _ROWS = """
 SELECT id, {at}, coalesce(virtual_key_id, ''), coalesce(virtual_key_name, ''), nullif({customer_id}, ''),
   CASE provider WHEN %(ours)s THEN model ELSE provider || '/' || model END,
-  greatest(coalesce(prompt_tokens, 0), 0), greatest(coalesce({cached_read_tokens}, 0), 0),
+  greatest(coalesce(prompt_tokens, 0), 0), greatest(coalesce({cached_read_tokens}, 0), {cached_tokens}, 0),
   greatest(coalesce((u #>> '{{prompt_tokens_details,cached_write_tokens}}')::bigint, 0), 0),
   greatest(coalesce(completion_tokens, 0), 0),
-  greatest(coalesce((u #>> '{{completion_tokens_details,reasoning_tokens}}')::bigint, 0), 0), cost::text
+  greatest(coalesce((u #>> '{{completion_tokens_details,reasoning_tokens}}')::bigint, 0), 0), cost::text, status = 'success'
 FROM (SELECT *, nullif(token_usage, '')::jsonb AS u FROM (SELECT {columns} FROM logs
   WHERE timestamp >= to_timestamp(%(start)s::numeric / 1000000) AND timestamp < to_timestamp(%(end)s::numeric / 1000000)
     AND status = ANY (%(billed)s) AND object_type IS DISTINCT FROM %(free)s) picked) parsed
 ORDER BY timestamp, id
 """
-_NEEDED = ("id", "timestamp", "virtual_key_id", "virtual_key_name", "provider", "model", "prompt_tokens", "completion_tokens")
+# Some versions count writes into it (maximhq/bifrost#4816): it stands in only where neither is told apart.
+_CACHED_TOKENS = sql.SQL(
+    "coalesce(CASE WHEN NOT coalesce(u -> 'prompt_tokens_details', '{}') ?| ARRAY['cached_read_tokens', 'cached_write_tokens']"
+    " THEN (u #>> '{prompt_tokens_details,cached_tokens}')::bigint END, 0)"
+)
+_NEEDED = ("id", "timestamp", "virtual_key_id", "virtual_key_name", "provider", "model", "prompt_tokens", "completion_tokens", "status")
 _KEYS = f"""
 SELECT k.id, k.name, nullif(coalesce(nullif(k.customer_id, ''), t.customer_id), '') AS customer,
   coalesce(k.is_active, true) AS is_active, {_MICROSECONDS.format("k.updated_at")} AS updated_at
@@ -60,7 +65,7 @@ class GatewayPostgres:
         """Pages of billed rows that started in `[start, end)`, all of one snapshot of the database, in order of time."""
         with self._connect("the rows of logs") as connection:
             columns = self._columns(connection, "logs")
-            if missing := [name for name in (*_NEEDED, "token_usage", "cost", "status") if name not in columns]:
+            if missing := [name for name in (*_NEEDED, "token_usage", "cost") if name not in columns]:
                 raise GatewayError(
                     f"the gateway's database shows no {', '.join(missing)} of logs: is this its version, are the roles applied?"
                 )
@@ -69,6 +74,7 @@ class GatewayPostgres:
             query = sql.SQL(_ROWS).format(
                 at=sql.SQL("(extract(epoch FROM timestamp) * 1000000)::bigint"),
                 columns=sql.SQL(", ").join(map(sql.Identifier, picked)),
+                cached_tokens=_CACHED_TOKENS,
                 **young,
             )
             with connection.cursor(name="rows", binary=True, row_factory=args_row(UsageRow)) as cursor:

@@ -9,11 +9,14 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from control_app.completeness import Completeness, KeyVerdict
+from control_app.counters import counting_since
 from control_app.database import Db
-from control_app.spans import Range
+from control_app.spans import HOUR, Range
 from control_app.usage import Usage, UsageReader
 
-Code = Literal["unrated", "unmapped-key", "lost-customer", "missing-requests", "without-usage", "read-differently", "not-read"]
+Code = Literal[
+    "unrated", "unmapped-key", "lost-customer", "missing-requests", "without-usage", "read-differently", "not-read", "not-counted"
+]
 """Documented in docs/control-service.md."""
 REMEDIES: dict[Code, str] = {
     "unrated": "give the model a price (its annotation), or accept the one that waits; rows since its creation are rated then",
@@ -22,6 +25,7 @@ REMEDIES: dict[Code, str] = {
     "missing-requests": "look into the gateway's log for that time; a person decides, since lost rows cannot be had again",
     "without-usage": "look whether the engine reports usage for streams; a person decides, since what was not counted cannot be billed",
     "read-differently": "compare the rows in the gateway's log; the first reading is billed",
+    "not-counted": "look why the gateway's metrics were not read or do not count; a person decides, since nothing tells what is missing",
     "not-read": "wait for the next pass, or look why it fails (control doctor)",
 }
 
@@ -41,6 +45,10 @@ class Hold:
         return REMEDIES[self.code]
 
 
+UNCOUNTED = HOUR
+"""Of a range; a gateway that starts again is not counted for seconds."""
+
+
 class Holds:
     """Finds the holds of a range in *db*, anew at each call."""
 
@@ -57,16 +65,33 @@ class Holds:
         found: list[Hold] = []
         if not verdict.is_read:
             found.append(Hold(None, "not-read", "not all rows were read yet", _time(within.end)))
+        lost = "SELECT id, name, coalesce(lost_customer_at < ?, 0) FROM keys"
         names: dict[int, tuple[str, bool]] = {
-            key: (name, bool(lost)) for key, name, lost in self._db.connection.execute("SELECT id, name, lost_customer FROM keys")
+            key: (name, bool(lost)) for key, name, lost in self._db.connection.execute(lost, [within.end])
         }
+        # Before the first reading there was no service; which month is the first to be billed, a person said.
+        since = counting_since(self._db) or 0
+        uncounted = [(start, end) for start, end in verdict.uncounted if start >= since]
+        is_counted = sum(end - start for start, end in uncounted) <= UNCOUNTED
+        if not is_counted:
+            spans = ", ".join(f"{_time(start):%Y-%m-%d %H:%M} to {_time(end):%Y-%m-%d %H:%M}" for start, end in uncounted)
+            found.append(Hold(None, "not-counted", f"not counted beside the log: {spans}", _time(uncounted[0][0])))
         for (key, customer), used in usage.items():
             found += _of_usage(customer, names[key], used, within)
         for key_verdict in verdict.keys:
-            for customer in customers[key_verdict.key] or {0}:
+            for customer in customers[key_verdict.key] or {self._holder(key_verdict.key, within.end)}:
                 found += _of_verdict(customer, names[key_verdict.key][0], key_verdict, within)
+                if is_counted and since <= within.start and not key_verdict.counted and key_verdict.logged > key_verdict.tolerance:
+                    message = f"{key_verdict.logged} requests with key {names[key_verdict.key][0]!r} were logged, and none was counted"
+                    found.append(Hold(customer, "not-counted", message, _time(within.start)))
         found += self._differences(within)
         return sorted(set(found), key=lambda hold: (hold.customer is not None, hold.customer or 0, hold.code, hold.message))
+
+    def _holder(self, key: int, end: int) -> int:
+        """Who held a key of which not one row is here."""
+        query = "SELECT customer FROM holders WHERE key = ? AND since < ? ORDER BY since DESC LIMIT 1"
+        found = self._db.connection.execute(query, [key, end]).fetchone()
+        return (found and found[0]) or 0
 
     def _differences(self, within: Range) -> Iterator[Hold]:
         query = """SELECT coalesce(q.customer, 0), count(*), min(d.seen_at)

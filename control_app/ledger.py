@@ -35,7 +35,7 @@ class Ledger:
         """Take *rows*, in any order and any number of times; with *source*, note in the same transaction that it was read *until*."""
         with self._db.transaction() as db:
             _stage(db)
-            read = db.executemany("INSERT INTO temp.incoming VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows).rowcount
+            read = db.executemany("INSERT INTO temp.incoming VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows).rowcount
             for statement in INGEST:
                 db.execute(statement, {"seen_at": seen_at})
             new, differences = db.execute("SELECT (SELECT count(*) FROM temp.moving), (SELECT count(*) FROM temp.differing)").fetchone()
@@ -46,21 +46,33 @@ class Ledger:
                 db.execute(statement, (source, until, seen_at))
         return Ingested(max(read, 0), new, differences)
 
-    def correct(self, key: int | None = None, model: int | None = None, since: int = 0) -> int:
-        """Attribute and rate anew the rows of a *key*, or the unrated ones of a *model*, that started *since*; how many were.
+    def follow_moves(self) -> int:
+        """Attribute anew the rows of keys whose holders changed; how many were. What a kill leaves undone is done by the next call."""
+        connection, changed = self._db.connection, 0
+        for key, since in connection.execute("SELECT key, since FROM uncorrected").fetchall():
+            changed += self.correct(key=key, since=since)
+            connection.execute("DELETE FROM uncorrected WHERE key = ? AND since = ?", [key, since])
+        return changed
 
-        Rows of periods that are closed for their customer stay as they were billed.
+    def correct(self, key: int | None = None, model: int | None = None, since: int = 0) -> int:
+        """Attribute and rate anew the rows of a *key*, or those of a *model* without a price, that started *since*; how many were.
+
+        Rows of periods that are closed for their customer stay as they were billed. Day by day: others write in between.
         """
-        with self._db.transaction() as db:
-            _stage(db)
-            column, value = ("key", key) if key is not None else ("model", model)
-            first: int | None = db.execute(f"SELECT min(day) FROM days WHERE {column} = ?", [value]).fetchone()[0]
-            if first is None:
-                return 0
-            condition = f"{column} = :value AND at >= :since" + (" AND amount IS NULL" if key is None else "")
-            for statement in correct(condition):
-                db.execute(statement, {"value": value, "since": max(since, first * DAY)})
-            changed: int = db.execute("SELECT count(*) FROM temp.moving").fetchone()[0]
+        if key is not None:
+            days = "SELECT DISTINCT day FROM days WHERE key = ? AND day >= ?"
+            return self._again(days, "key = :value", key, since)
+        days = f"SELECT DISTINCT at / {DAY} FROM requests WHERE model = ? AND amount IS NULL AND price IS NULL AND at >= ? * {DAY}"
+        return self._again(days, "model = :value AND amount IS NULL AND price IS NULL", model, since)
+
+    def _again(self, days: str, which: str, value: int | None, since: int) -> int:
+        changed = 0
+        for (day,) in self._db.connection.execute(days, [value, since // DAY]).fetchall():
+            with self._db.transaction() as db:
+                _stage(db)
+                for statement in correct(f"{which} AND at >= :since AND at < :until"):
+                    db.execute(statement, {"value": value, "since": max(since, day * DAY), "until": (day + 1) * DAY})
+                changed += db.execute("SELECT count(*) FROM temp.moving").fetchone()[0]
         return changed
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from control_app.spans import DAY, HOUR
 
-MOST = 10**16
-"""Pico-units of one request; above it a row is not rated: 10,000 USD are no request's price, and sums would overflow."""
+MOST = 10**15
+"""Pico-units of one request; above it a row is not rated: 1,000 USD are no request's price, and sums would overflow."""
 
 TOKENS = "prompt, cached_read, cached_write, completion, reasoning"
-COLUMNS = f"at, id, key, customer, model, {TOKENS}, used, own_customer, price, amount, billed_in, gateway_cost"
+COLUMNS = f"at, id, key, customer, model, {TOKENS}, used, own_customer, price, amount, billed_in, gateway_cost, succeeded"
 
 # Tokens as they are billed (docs/billing-rules.md, Rating a row).
 PLAIN_PROMPT = "max(0, prompt - cached_read - cached_write)"
@@ -37,7 +37,7 @@ _SUMMED = ("used", "1 - used", "amount IS NULL", *BILLED_TOKENS, PLAIN_PROMPT, P
 STAGES = (
     """CREATE TEMP TABLE IF NOT EXISTS incoming (
       id TEXT, at INTEGER, key TEXT, key_name TEXT, customer TEXT, model TEXT, prompt INTEGER, cached_read INTEGER,
-      cached_write INTEGER, completion INTEGER, reasoning INTEGER, cost TEXT)""",
+      cached_write INTEGER, completion INTEGER, reasoning INTEGER, cost TEXT, succeeded INTEGER)""",
     "CREATE TEMP TABLE IF NOT EXISTS calendar (day INTEGER PRIMARY KEY, month INTEGER)",
     # Rows on their way into the ledger, or out of one cell and into another.
     f"""CREATE TEMP TABLE IF NOT EXISTS moving (
@@ -57,12 +57,13 @@ _EMPTY = "key IN (SELECT key FROM temp.moving) AND requests = 0 AND unused = 0 A
 def _attributed(source: str) -> str:
     """Rows of *source* with customer, price and amount: it has the row's columns, `month`, `model_name`."""
     owned = f"SELECT r.*, coalesce(r.own_customer, {_HOLDER}) AS customer, {_PRICE} AS price FROM ({source}) r"
-    return f"""SELECT r.at, r.id, r.key, r.customer, r.model, {TOKENS}, used, own_customer, p.id, {_RATED}, {_BILLED_IN}, gateway_cost
+    return f"""SELECT r.at, r.id, r.key, r.customer, r.model, {TOKENS}, used, own_customer, p.id, {_RATED}, {_BILLED_IN},
+      gateway_cost, succeeded
       FROM ({owned}) r LEFT JOIN ({_RATES}) p ON p.id = r.price"""
 
 
 _NEW = f"""SELECT i.at, i.id, k.id AS key, m.id AS model, i.model AS model_name, {", ".join(f"i.{name}" for name in TOKENS.split(", "))},
-    i.prompt + i.completion > 0 AS used, c.id AS own_customer, i.cost AS gateway_cost, d.month
+    i.prompt + i.completion > 0 AS used, c.id AS own_customer, i.cost AS gateway_cost, i.succeeded, d.month
   FROM temp.incoming i CROSS JOIN keys k ON k.gateway_id = i.key CROSS JOIN models m ON m.name = i.model
   CROSS JOIN temp.calendar d ON d.day = i.at / {DAY} LEFT JOIN customers c ON c.gateway_id = i.customer
   WHERE NOT EXISTS (SELECT 1 FROM requests q WHERE q.at = i.at AND q.id = i.id)"""
@@ -102,7 +103,7 @@ INGEST = (
     f"INSERT OR IGNORE INTO temp.moving {_attributed(_NEW)}",
     f"INSERT INTO requests SELECT {COLUMNS} FROM temp.moving",
     *_roll_up(1),
-    f"""INSERT INTO hours SELECT key, at / {HOUR}, count(*), 0 FROM temp.moving WHERE true GROUP BY 1, 2
+    f"""INSERT INTO hours SELECT key, at / {HOUR}, sum(succeeded), 0 FROM temp.moving WHERE true GROUP BY 1, 2
       ON CONFLICT DO UPDATE SET {_added(("logged",))}""",
     f"""INSERT INTO temp.differing SELECT i.at, i.id, {_SAID.format("q")}, {_SAID.format("i")}
       FROM temp.incoming i JOIN requests q ON q.at = i.at AND q.id = i.id
@@ -114,7 +115,7 @@ INGEST = (
 """Takes what is staged in `incoming`; parameter `seen_at`."""
 
 _STORED = f"""SELECT s.at, s.id, s.key, s.model, m.name AS model_name, {", ".join(f"s.{name}" for name in TOKENS.split(", "))}, s.used,
-    s.own_customer, s.gateway_cost, d.month
+    s.own_customer, s.gateway_cost, s.succeeded, d.month
   FROM temp.moving s JOIN models m ON m.id = s.model JOIN temp.calendar d ON d.day = s.at / {DAY}"""
 
 

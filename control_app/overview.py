@@ -29,11 +29,12 @@ class Overview:
 def overview(db: Db, within: Range) -> Overview:
     """Of the whole days *within*."""
     reader = UsageReader(db)
-    models = dict(db.connection.execute("SELECT id, name FROM models").fetchall())
-    customers = customer_names(db)
-    by_day = reader.by(("day",), within)
-    by_model = [(models[model], used) for (model,), used in reader.by(("model",), within).items()]
-    by_customer = [(customers.get(customer, NOBODY), used) for (customer,), used in reader.by(("customer",), within).items()]
+    with db.snapshot() as connection:
+        models = dict(connection.execute("SELECT id, name FROM models").fetchall())
+        customers = customer_names(db)
+        by_day = reader.by(("day",), within)
+        by_model = [(models[model], used) for (model,), used in reader.by(("model",), within).items()]
+        by_customer = [(customers.get(customer, NOBODY), used) for (customer,), used in reader.by(("customer",), within).items()]
     days = [(day_text(day), by_day.get((day,), Usage())) for day in range(within.start // DAY, within.end // DAY)]
     return Overview(days, _costliest(by_model), _costliest(by_customer), total(by_day.values()))
 

@@ -92,7 +92,13 @@ class PriceBook:
         """Raises sqlite3.Error where a price could not be written."""
         # By a connection of its own: an open one goes on writing into a file that was deleted.
         with contextlib.closing(connect(self._db.path)) as db:
-            db.execute("BEGIN IMMEDIATE")
+            db.execute("PRAGMA busy_timeout = 0")
+            try:
+                db.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                    return  # somebody writes: so it can be written
+                raise
             db.execute("DELETE FROM pending_prices WHERE model = ''")  # of which there is none
             db.rollback()
 

@@ -15,6 +15,9 @@ MAX_DECIMALS = 12
 MAX_DIGITS = 6
 """Before the point. With the decimals that is well below the 28 digits to which Decimal computes without rounding."""
 
+_MOST_A_TOKEN, _MOST_A_REQUEST = Decimal("0.01"), Decimal(100)
+"""Above it somebody forgot that a price is for one token, not a million: 0.01 is 10,000 for a million."""
+
 _PLAIN = re.compile(r"[0-9]+(\.[0-9]+)?")  # not \d, which takes the digits of every script
 
 
@@ -38,6 +41,8 @@ def parse_price(kind: str, text: object) -> Decimal:
         raise PriceError(f"{said} and has more than {MAX_DECIMALS} decimals; round it")
     if len(whole.lstrip("0")) > MAX_DIGITS:
         raise PriceError(f'{said}; a price is USD for one token or request, write it like "0.000008"')
+    if kind in RATED and Decimal(text) > (most := _MOST_A_REQUEST if kind == "request" else _MOST_A_TOKEN):
+        raise PriceError(f'{said}, more than {most}; a price is USD for one token or request, write it like "0.000008"')
     return Decimal(text)
 
 

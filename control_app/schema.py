@@ -43,23 +43,25 @@ LEDGER = f"""
 CREATE TABLE customers (id INTEGER PRIMARY KEY, gateway_id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, deleted_at INTEGER) STRICT;
 CREATE TABLE keys (
   id INTEGER PRIMARY KEY, gateway_id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, is_active INTEGER NOT NULL DEFAULT 1,
-  lost_customer INTEGER NOT NULL DEFAULT 0, deleted_at INTEGER
+  lost_customer_at INTEGER, deleted_at INTEGER
 ) STRICT;
 -- Who holds a key from when on, NULL for nobody.
 CREATE TABLE holders (
   key INTEGER NOT NULL REFERENCES keys, since INTEGER NOT NULL, customer INTEGER REFERENCES customers, PRIMARY KEY (key, since)
 ) STRICT, WITHOUT ROWID;
+-- Keys whose holders changed, until their rows follow.
+CREATE TABLE uncorrected (key INTEGER PRIMARY KEY, since INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE models (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
 
--- price NULL: none was in force. amount NULL: not rated, which holds the customer. used 0: a success without usage.
+-- price NULL: none was in force. amount NULL: not rated, which holds the customer. used 0: without usage. succeeded 0: cancelled.
 CREATE TABLE requests (
   at INTEGER NOT NULL, id TEXT NOT NULL, key INTEGER NOT NULL, customer INTEGER, model INTEGER NOT NULL,
   prompt INTEGER NOT NULL, cached_read INTEGER NOT NULL, cached_write INTEGER NOT NULL,
   completion INTEGER NOT NULL, reasoning INTEGER NOT NULL, used INTEGER NOT NULL,
-  own_customer INTEGER, price INTEGER, amount INTEGER, billed_in INTEGER NOT NULL, gateway_cost TEXT,
+  own_customer INTEGER, price INTEGER, amount INTEGER, billed_in INTEGER NOT NULL, gateway_cost TEXT, succeeded INTEGER NOT NULL,
   PRIMARY KEY (at, id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX requests_unrated ON requests (model, at) WHERE amount IS NULL;
+CREATE INDEX requests_unrated ON requests (model, at) WHERE amount IS NULL AND price IS NULL;
 
 -- What the rows add up to, kept in the transaction that writes them. customer 0: nobody, price 0: none, month: see spans.py.
 CREATE TABLE days (
@@ -76,13 +78,15 @@ CREATE TABLE model_days (day INTEGER NOT NULL, model INTEGER NOT NULL, {COUNTS},
 CREATE TABLE hours (
   key INTEGER NOT NULL, hour INTEGER NOT NULL, logged INTEGER NOT NULL, counted INTEGER NOT NULL, PRIMARY KEY (key, hour)
 ) STRICT, WITHOUT ROWID;
+-- pauses: hours over which nobody read the counters, so that their counts stand in the last one. restarts: when the counters died,
+-- what was counted between the last reading and then is not known.
 -- The gateway's counters when they were read last, and log rows that it said it dropped.
 CREATE TABLE counters (key INTEGER NOT NULL, model TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (key, model)) STRICT, WITHOUT ROWID;
 CREATE TABLE readings (
   id INTEGER PRIMARY KEY CHECK (id = 1), first_at INTEGER NOT NULL, at INTEGER NOT NULL, started REAL, dropped INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE dropped (hour INTEGER PRIMARY KEY, requests INTEGER NOT NULL) STRICT;
--- When the counters died: what was counted between the last reading and then is not known.
+CREATE TABLE pauses (first INTEGER PRIMARY KEY, last INTEGER NOT NULL) STRICT;
 CREATE TABLE restarts (since INTEGER PRIMARY KEY, until INTEGER NOT NULL) STRICT;
 
 -- Which keys have rows of which customer.

@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from control_app.key_check import AdminKeys
 
 PREFIX = "CONTROL_"
-REQUIRED_IN_A_CLUSTER = ("LOCATION", "DATABASE", "MODELS_NAMESPACE", "GATEWAY", "LOGIN_HEADER")
+REQUIRED_IN_A_CLUSTER = ("LOCATION", "DATABASE", "MODELS_NAMESPACE", "GATEWAY", "LOGIN_HEADER", "PROXIES")
 REQUIRED_OF_A_GATEWAY = {"api": ("GATEWAY_URL", "GATEWAY_PASSWORD"), "postgres": ("GATEWAY_URL", "GATEWAY_PASSWORD", "GATEWAY_DSN")}
 EXAMPLES = Path(__file__).parent / "examples" / "models"
 
@@ -78,15 +78,25 @@ class Settings(BaseSettings):
 
 
 def _missing(settings: Settings | None) -> list[str]:
-    """What a service in a cluster needs: a default database, say, would be lost with the pod, and the double's usage is invented."""
+    """What a service in a cluster needs: a default database, say, would be lost with the pod, and the double's usage is invented.
+
+    Without *settings*, which could not be read, the environment tells what was given.
+    """
+    given = (
+        {name.upper() for name in settings.model_fields_set} if settings else {name for name in REQUIRED_IN_A_CLUSTER if _variable(name)}
+    )
     problems: list[str] = []
-    if os.environ.get(f"{PREFIX}MODELS") == "kubernetes":
-        names = [name for name in (f"{PREFIX}{key}" for key in REQUIRED_IN_A_CLUSTER) if not os.environ.get(name)]
+    if (settings.models if settings else _variable("MODELS")) == "kubernetes":
+        names = [f"{PREFIX}{name}" for name in REQUIRED_IN_A_CLUSTER if name not in given]
         problems += [f"{name}: missing, and with {PREFIX}MODELS=kubernetes nothing is guessed" for name in names]
-        if os.environ.get(f"{PREFIX}GATEWAY") == "double":
+        if "GATEWAY" in given and (settings.gateway if settings else _variable("GATEWAY")) == "double":
             problems.append(f"{PREFIX}GATEWAY: double, whose usage is invented; in a cluster it is api or postgres")
     if settings:
         needed = REQUIRED_OF_A_GATEWAY.get(settings.gateway, ())
         names = [name for name in needed if getattr(settings, name.lower()) in ("", SecretStr(""))]
         problems += [f"{PREFIX}{name}: missing, and {PREFIX}GATEWAY={settings.gateway} needs it" for name in names]
     return problems
+
+
+def _variable(name: str) -> str:
+    return os.environ.get(f"{PREFIX}{name}", "")

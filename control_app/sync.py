@@ -13,12 +13,15 @@ from control_app.database import Db
 from control_app.directory import DirectoryKeeper
 from control_app.gateway import Gateway, UsageRow, microseconds
 from control_app.ledger import Ledger
+from control_app.spans import DAY, month_of, month_range
 
 MINUTE = 60_000_000
 OVERLAP = 60 * MINUTE
 """Rows are written when a request ends, under the time of its start (bifrost.md 0.5): a pass reads an hour again."""
+THOROUGH, WINDOW = "thorough", 3 * DAY
+"""Once a day a pass reads three days again: a stream may last for hours, and a batch is settled later still."""
 LATEST = 15 * MINUTE
-"""Until then after its start a request has its row, or never gets one (bifrost.md 3.1)."""
+"""Until then after its start nearly every request has its row; the gateway ends those that are idle for so long (bifrost.md 3.1)."""
 BATCH = 20_000
 SOURCE = "rows"
 log = structlog.stdlib.get_logger("control_app.sync")
@@ -48,11 +51,10 @@ class Sync:
         *progress* is told after each page how many rows were read and up to when.
         """
         now = microseconds(self._clock())
-        corrected = sum(
-            self._ledger.correct(key=moved.key, since=moved.since) for moved in self._keeper.keep(self._gateway.directory(), now)
-        )
+        self._keeper.keep(self._gateway.directory(), now)
+        corrected = self._ledger.follow_moves()
         read = new = differences = 0
-        start = self._start()
+        start, thorough = self._start(now)
         if start is not None:
             for rows in _ahead(_batches(self._gateway.rows(start, now))):
                 done = self._ledger.ingest(rows, now, SOURCE, rows[-1].at)
@@ -60,13 +62,26 @@ class Sync:
                 if progress:
                     progress(read, rows[-1].at)
         self._ledger.ingest((), now, SOURCE, now)
+        if thorough:
+            self._ledger.ingest((), now, THOROUGH, now)
         corrected += self._rate_late()
         log.info("gateway read", rows=read, new=new, differences=differences, corrected=corrected)
         return Pass(now, read, new, differences, corrected)
 
-    def _start(self) -> int | None:
-        found: tuple[int] | None = self._db.connection.execute("SELECT until FROM progress WHERE source = ?", [SOURCE]).fetchone()
-        return found[0] - OVERLAP if found else self._gateway.first()
+    def _start(self, now: int) -> tuple[int | None, bool]:
+        """Where a pass begins, and whether it is a thorough one."""
+        until = dict(self._db.connection.execute("SELECT source, until FROM progress").fetchall())
+        if SOURCE not in until:
+            return self._gateway.first(), True
+        if THOROUGH not in until:  # the first pass of all was cut off
+            return until[SOURCE] - OVERLAP, True
+        last = until[THOROUGH]
+        if now - last < DAY:
+            return until[SOURCE] - OVERLAP, False
+        # A month is read once more as a whole when it is to be billed, a day after its end.
+        settled = month_of(now - DAY)
+        begin = month_range(settled - 1).start if month_of(last - DAY) < settled else now - WINDOW
+        return min(begin, until[SOURCE] - OVERLAP), True
 
     def _rate_late(self) -> int:
         """Rate rows whose model got its price after them: its first version holds from the model's creation on."""
@@ -77,7 +92,7 @@ class Sync:
 
 
 def complete_through(db: Db) -> int | None:
-    """Every row that started before is in the ledger, if the gateway wrote it; None before the first pass has ended."""
+    """Rows that started before are in the ledger, but for requests that took longer than LATEST; None before the first pass."""
     found: tuple[int, int] | None = db.connection.execute("SELECT until, passed_at FROM progress WHERE source = ?", [SOURCE]).fetchone()
     return min(found) - LATEST if found else None
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import statistics
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from control_app import schema
 from control_app.database import Db
 from control_app.usage import UsageReader
 from perf import month
@@ -91,8 +93,8 @@ def _all_good(answers: Answers) -> Answers:
 
 
 def _ledger(rows: int) -> Path:
-    """A month's ledger, kept for the next run."""
-    path = CACHE / f"month-{rows}.sqlite3"
+    """A month's ledger, kept for the next run while its tables stay the same."""
+    path = CACHE / f"month-{rows}-{hashlib.sha256(schema.LEDGER.encode()).hexdigest()[:8]}.sqlite3"
     if not path.exists():
         print(f"building a ledger of {rows:,} rows", file=sys.stderr)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import click
 from rich.progress import Progress
 
-from control_app.assembly import Parts, assemble
+from control_app.assembly import Parts, assemble, count
 from control_app.catalog import SourceError
 from control_app.cli.tables import Cell, amount, as_json_option, moment, show
 from control_app.gateway import GatewayError, microseconds
@@ -112,6 +112,8 @@ def _pass(parts: Parts) -> None:
         parts.catalog.current()
         if parts.sample:
             parts.sample.go_on()
+        # Before the rows: see jobs_of.
+        count(parts)
         with Progress(transient=True) as shown:
             task = shown.add_task("reading the gateway", total=None)
             done = Sync(parts.gateway, parts.db).run(

@@ -45,13 +45,17 @@ def prices(context: click.Context, *, as_json: bool) -> None:
 @prices.command()
 @click.argument("model")
 @because
+@click.option("--yes", is_flag=True, help="Do not ask whether the shown change is meant.")
 @click.pass_obj
-def accept(settings: Settings, model: str, reason: str) -> None:
-    """Put the price in force that waits for a person."""
-    change = _decide(lambda parts: parts.catalog.accept(model, getpass.getuser(), reason), settings)
+def accept(settings: Settings, model: str, reason: str, *, yes: bool) -> None:
+    """Show the price that waits for a person, and put it in force."""
+    change = _decide(lambda parts: parts.catalog.pending(model), settings)
     for kind, (old, new) in change.prices.items():
         if old != new:
             click.echo(f"{model} {kind}: {old if old is None else plain(old)} -> {new if new is None else plain(new)}")
+    if not yes:
+        click.confirm("Put this in force?", abort=True)
+    _decide(lambda parts: parts.catalog.accept(change, getpass.getuser(), reason), settings)
 
 
 @prices.command()

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from control_app.gateway import UsageRow
 
-MOST = Decimal(10_000)
+MOST = Decimal(1_000)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -102,6 +102,9 @@ def test_a_large_change_waits_until_a_person_accepts_it(models: Path) -> None:
     assert answer("prices")[0]["prompt"] == "0.000008"
     assert "pending" in run("prices").stdout
     done = run("prices", "accept", NAME, "--reason", "the contract of November")
+    assert "Put this in force?" in done.output
+    assert answer("prices")[0]["prompt"] == "0.000008", "nobody said yes"
+    done = run("prices", "accept", NAME, "--reason", "the contract of November", "--yes")
     assert "0.000008 -> 0.00008" in done.stdout
     assert answer("prices")[0]["prompt"] == "0.00008"
 
@@ -148,7 +151,7 @@ def test_a_gateway_that_is_away_is_an_error_and_no_zero(monkeypatch: pytest.Monk
         monkeypatch.setenv(f"CONTROL_{name}", value)
     done = run("sync")
     assert done.exit_code == 1
-    assert "GET /api/governance/virtual-keys: the gateway did not answer" in done.output
+    assert "GET /metrics: the gateway did not answer" in done.output
 
 
 def test_settings_that_do_not_suffice_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

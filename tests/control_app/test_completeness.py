@@ -56,7 +56,8 @@ class Gateway:
 @pytest.fixture
 def gateway(tmp_path: Path) -> Gateway:
     gateway = Gateway(small_world(tmp_path))
-    gateway.is_read("2026-09-30T00:00")
+    for time in ("2026-09-30T00:00", "2026-10-05T10:59", "2026-10-05T11:59"):
+        gateway.is_read(time)
     return gateway
 
 
@@ -77,9 +78,9 @@ def test_rows_that_were_lost_are_missing_with_their_hour(gateway: Gateway) -> No
 
 
 def test_hours_that_follow_each_other_are_one_gap(gateway: Gateway) -> None:
-    for time in ("2026-10-05T12:01", "2026-10-05T13:01", "2026-10-05T15:01"):
-        gateway.answers(50)
-        gateway.is_read(time)
+    for hour in (12, 13, 14, 15):
+        gateway.answers(0 if hour == 14 else 50)
+        gateway.is_read(f"2026-10-05T{hour}:01")
     assert [(gap.end - gap.start) // HOUR for gap in gateway.verdict().gaps] == [2, 1]
 
 
@@ -102,7 +103,9 @@ def test_a_request_that_is_logged_in_one_hour_and_counted_in_the_next_is_not_mis
     assert gateway.verdict().missing == 0
 
 
-def test_neither_is_one_that_is_counted_in_the_next_month(gateway: Gateway) -> None:
+def test_neither_is_one_that_is_counted_in_the_next_month(tmp_path: Path) -> None:
+    gateway = Gateway(small_world(tmp_path))
+    gateway.is_read("2026-09-30T23:50")
     gateway.logs(100, "2026-09-30T23:59:59")
     gateway.answers(100)
     gateway.is_read("2026-10-01T00:00:10")
@@ -126,14 +129,13 @@ def test_a_loss_of_one_key_is_not_hidden_by_another(gateway: Gateway) -> None:
 @pytest.mark.parametrize("started", [2000.0, None])
 def test_a_restart_is_noticed_and_what_came_after_it_is_counted(gateway: Gateway, started: float | None) -> None:
     gateway.started = None if started is None else gateway.started
-    gateway.is_read("2026-10-05T11:59")
     gateway.answers(100)
     gateway.is_read("2026-10-05T12:00")
     gateway.is_restarted(started)
     gateway.answers(30)
     gateway.is_read("2026-10-05T12:01")
     assert gateway.verdict().counted == 130
-    assert Completeness(gateway.books.db).verdict(OCTOBER).uncounted[-1] == (at("2026-10-05T12:00"), at("2026-10-05T12:01"))
+    assert (at("2026-10-05T12:00"), at("2026-10-05T12:01")) in Completeness(gateway.books.db).verdict(OCTOBER).uncounted
 
 
 def test_a_restart_that_counted_more_than_before_is_noticed_by_its_start(gateway: Gateway) -> None:
@@ -145,12 +147,51 @@ def test_a_restart_that_counted_more_than_before_is_noticed_by_its_start(gateway
     assert gateway.verdict().counted == 60
 
 
+def test_a_time_after_the_last_reading_is_counted_by_nobody(gateway: Gateway) -> None:
+    assert Completeness(gateway.books.db).verdict(OCTOBER).uncounted == [(at("2026-10-05T11:59"), OCTOBER.end)]
+
+
+def test_what_was_counted_while_nobody_read_the_counters_is_held_against_all_those_hours(gateway: Gateway) -> None:
+    gateway.answers(400)
+    for hour in (12, 13, 14, 15):
+        gateway.logs(95, f"2026-10-05T{hour}:30")
+    gateway.is_read("2026-10-05T16:10")
+    found = gateway.verdict()
+    assert (found.counted, found.logged) == (400, 380)
+    assert found.gaps == [Gap(at("2026-10-05T11:00"), at("2026-10-05T17:00"), 20)]
+    gateway.logs(20, "2026-10-05T13:45")
+    assert gateway.verdict().gaps == []
+
+
+def test_two_pauses_in_a_row_are_one(gateway: Gateway) -> None:
+    for hour in (14, 17):
+        gateway.answers(100)
+        gateway.is_read(f"2026-10-05T{hour}:10")
+    assert [(gap.start, gap.end, gap.missing) for gap in gateway.verdict().gaps] == [(at("2026-10-05T11:00"), at("2026-10-05T18:00"), 200)]
+
+
+def test_a_cancelled_request_hides_no_lost_one(gateway: Gateway) -> None:
+    gateway.answers(50)
+    gateway.books.take(*(row(at("2026-10-05T12:00") + step, succeeded=False) for step in range(50)))
+    gateway.is_read("2026-10-05T12:01")
+    found = gateway.verdict()
+    assert (found.logged, found.counted, found.missing) == (0, 50, 50)
+
+
+def test_a_reading_that_another_process_overtook_is_left_out(gateway: Gateway) -> None:
+    gateway.answers(50)
+    gateway.is_read("2026-10-05T12:01")
+    gateway.counts.clear()
+    gateway.is_read("2026-10-05T12:00")
+    assert (gateway.verdict().counted, Completeness(gateway.books.db).verdict(OCTOBER).uncounted[0][0]) == (50, at("2026-10-05T12:01"))
+
+
 def test_a_time_before_the_first_reading_was_counted_by_nobody(tmp_path: Path) -> None:
     gateway = Gateway(small_world(tmp_path))
     gateway.answers(500)
     gateway.is_read("2026-10-05T12:00")
     verdict = Completeness(gateway.books.db).verdict(OCTOBER)
-    assert verdict.uncounted == [(OCTOBER.start, at("2026-10-05T12:00"))]
+    assert verdict.uncounted[0] == (OCTOBER.start, at("2026-10-05T12:00"))
     assert verdict.missing == 0
 
 

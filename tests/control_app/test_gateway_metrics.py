@@ -27,6 +27,7 @@ OCTOBER = month_of(NOW)
 def books(tmp_path: Path) -> Books:
     books = small_world(tmp_path)
     books.ledger.ingest((), NOW, "rows", NOW + DAY)
+    books.db.connection.execute("INSERT INTO readings VALUES (1, 0, ?, NULL, 0)", [NOW])
     return books
 
 
@@ -65,7 +66,7 @@ def test_models_are_told_by_what_became_of_their_annotations(tmp_path: Path) -> 
     told = GatewayMetrics(Catalog(source, PriceBook(books.db, clock), clock), books.db, clock)
     assert told.models() == {("published",): 1, ("refused",): 1, ("pending",): 0}
     assert told.broken() == {("bad",): 1}
-    source.answer = [model(priced(prompt="0.5"))]
+    source.answer = [model(priced(prompt="0.005"))]
     clock.pass_time()
     assert told.models()["pending",] == 1
     assert NAME not in str(told.broken())

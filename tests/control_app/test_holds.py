@@ -17,9 +17,15 @@ from tests.control_app.recomputation import at
 @pytest.fixture
 def books(tmp_path: Path) -> Books:
     books = small_world(tmp_path)
-    books.holders({"k1": "acme", "k2": "globex", "stray": None})
+    books.holders({"k1": "acme", "k2": "globex", "stray": None}, 1)
     books.ledger.ingest((), NOW, "rows", NOW)
+    counted(books, NOW)
     return books
+
+
+def counted(books: Books, until: int) -> None:
+    """The gateway's counters were read all the time."""
+    books.db.connection.execute("INSERT OR REPLACE INTO readings VALUES (1, 0, ?, NULL, 0)", [until])
 
 
 def held(books: Books) -> set[tuple[int | None, str]]:
@@ -45,7 +51,7 @@ def test_an_unmapped_key_makes_a_hold_only_if_it_has_rows_with_tokens(books: Boo
 
 def test_a_key_that_lost_its_customer_holds_the_last_one(books: Books) -> None:
     keys = [Key("k1", "k1", None, is_active=False, updated_at=NOW), Key("k2", "k2", "globex", is_active=True, updated_at=0)]
-    books.directory([Customer("acme", "Acme"), Customer("globex", "Globex")], keys)
+    books.directory([Customer("acme", "Acme"), Customer("globex", "Globex")], keys, OCTOBER.end - 1)
     assert held(books) == set()
     books.take(row())
     assert held(books) == {(books.customer("acme"), "lost-customer")}
@@ -63,9 +69,54 @@ def test_lost_rows_hold_the_customer_of_their_key_and_say_from_when_to_when(book
     )
 
 
-def test_lost_rows_of_a_key_without_any_other_are_nobodys(books: Books) -> None:
-    books.db.connection.execute("INSERT INTO hours VALUES (?, ?, 0, 30)", [books.key("k2"), at("2026-10-20T10:00") // 3_600_000_000])
-    assert held(books) == {(0, "missing-requests")}
+@pytest.mark.parametrize(("key", "customer"), [("k2", "globex"), ("stray", None)])
+def test_a_key_all_of_whose_rows_were_lost_holds_who_held_it(books: Books, key: str, customer: str | None) -> None:
+    books.db.connection.execute("INSERT INTO hours VALUES (?, ?, 0, 30)", [books.key(key), at("2026-10-20T10:00") // 3_600_000_000])
+    assert held(books) == {(books.customer(customer) if customer else 0, "missing-requests")}
+
+
+@pytest.mark.parametrize(("silent_for", "expected"), [(60, set[object]()), (61, {(None, "not-counted")})])
+def test_counters_that_nobody_reads_any_more_hold_everybody_after_an_hour(books: Books, silent_for: int, expected: set[object]) -> None:
+    counted(books, OCTOBER.end - silent_for * 60_000_000)
+    assert held(books) == expected
+
+
+def test_counters_that_were_never_read_hold_everybody(books: Books) -> None:
+    books.db.connection.execute("DELETE FROM readings")
+    assert held(books) == {(None, "not-counted")}
+
+
+def test_the_time_before_the_first_reading_holds_nobody(books: Books) -> None:
+    books.db.connection.execute("UPDATE readings SET first_at = ?", [OCTOBER.start + 86_400_000_000])
+    assert held(books) == set()
+
+
+@pytest.mark.parametrize(("rows", "expected"), [(20, set[str]()), (21, {"not-counted"})])
+def test_a_metric_that_counts_nothing_holds_the_customer_above_tolerance(books: Books, rows: int, expected: set[str]) -> None:
+    books.take(*(row(OCTOBER.start + number) for number in range(rows)))
+    assert held(books) == {(books.customer("acme"), code) for code in expected}
+
+
+def test_giving_a_key_that_nobody_held_to_a_customer_lifts_the_hold_and_bills_its_rows(books: Books) -> None:
+    books.take(row(key="stray"))
+    books.holders({"k1": "acme", "k2": "globex", "stray": "globex"}, stray=NOW)
+    assert held(books) == set()
+    assert books.used(customer=books.customer("globex")).requests == 1
+
+
+def test_deleting_a_key_that_lost_its_customer_lifts_the_hold(books: Books) -> None:
+    books.take(row())
+    everybody = [Customer("acme", "Acme"), Customer("globex", "Globex")]
+    books.directory(everybody, [Key("k1", "k1", None, is_active=False, updated_at=0)], OCTOBER.end - 1)
+    assert (books.customer("acme"), "lost-customer") in held(books)
+    books.directory(everybody, [], NOW)
+    assert held(books) == set()
+
+
+def test_a_key_that_loses_its_customer_later_holds_no_month_before(books: Books) -> None:
+    books.take(row())
+    books.directory([Customer("acme", "Acme")], [Key("k1", "k1", None, is_active=False, updated_at=0)], NOW)
+    assert held(books) == set()
 
 
 @pytest.mark.parametrize(("rows", "expected"), [(20, False), (21, True)])
@@ -83,7 +134,9 @@ def test_a_row_read_again_with_other_tokens_holds_its_customer(books: Books) -> 
 
 
 def test_a_range_that_was_not_read_to_its_end_holds_everybody(tmp_path: Path) -> None:
-    assert held(small_world(tmp_path)) == {(None, "not-read")}
+    books = small_world(tmp_path)
+    counted(books, NOW)
+    assert held(books) == {(None, "not-read")}
 
 
 def test_a_hold_goes_when_its_reason_goes(books: Books) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from control_app.gateway import Customer, Key
+from control_app.gateway import Customer, Directory, Key
+from control_app.ledger import Ledger
 from control_app.spans import Range
 from control_app.usage import Usage
 from tests.control_app.ledgers import NOW, OCTOBER, RATES, Books, row, small_world
@@ -186,7 +189,7 @@ def test_a_key_that_lost_its_customer_by_being_deactivated_stays_with_it(books: 
     books.directory([Customer("acme", "Acme")], [Key("k1", "k1", None, is_active=False, updated_at=at("2026-10-02T00:00"))])
     books.take(row("2026-10-03T00:00"))
     assert books.used(customer=books.customer("acme")).requests == 1
-    assert books.db.connection.execute("SELECT lost_customer FROM keys").fetchone() == (1,)
+    assert books.db.connection.execute("SELECT lost_customer_at IS NOT NULL FROM keys").fetchone() == (1,)
 
 
 def test_deleted_keys_and_customers_stay_billable(books: Books) -> None:
@@ -212,6 +215,30 @@ def test_a_billed_row_is_not_attributed_anew(books: Books) -> None:
     books.holders({"k1": "acme"}, time=at("2026-10-10T00:00"))
     assert books.holders({"k1": "globex"}, time=NOW, k1=at("2026-10-15T00:00")) == 0
     assert books.used(customer=books.customer("acme")).requests == 1
+
+
+def test_rows_follow_a_moved_key_also_where_the_process_died_between(books: Books) -> None:
+    books.take(row("2026-10-05"), row("2026-10-20"), row("2026-10-21"))
+    moved = [Key("k1", "k1", "globex", is_active=True, updated_at=at("2026-10-15T00:00"))]
+    books.keeper.keep(Directory([Customer("acme", "Acme"), Customer("globex", "Globex")], moved), NOW)
+    assert books.used(customer=books.customer("globex")).requests == 0, "killed here"
+    assert Ledger(books.db).follow_moves() == 2
+    assert books.used(customer=books.customer("globex")).requests == 2
+    assert Ledger(books.db).follow_moves() == 0
+
+
+def test_a_directory_that_another_process_overtook_changes_nothing(books: Books) -> None:
+    books.take(row())
+    books.holders({"k1": "globex"}, NOW)
+    books.holders({"k1": "acme"}, NOW - 1)
+    assert books.db.connection.execute("SELECT customer FROM holders ORDER BY since DESC").fetchone() == (books.customer("globex"),)
+
+
+def test_processes_that_start_together_on_an_empty_volume_all_start(tmp_path: Path) -> None:
+    program = "import sys; from pathlib import Path; from control_app.database import Db; Db(Path(sys.argv[1]))"
+    command = [sys.executable, "-c", program, str(tmp_path / "new.sqlite3")]
+    started = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(4)]
+    assert [(process.wait(60), process.communicate()[1]) for process in started] == [(0, b"")] * 4
 
 
 def test_a_page_is_taken_whole_or_not_at_all(books: Books) -> None:

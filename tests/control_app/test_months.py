@@ -32,6 +32,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
         used("2026-11-01T00:00"),
     ]
     service = Service(tmp_path, *rows)
+    service.books.db.connection.execute("INSERT INTO readings VALUES (1, 0, ?, NULL, 0)", [OCTOBER.end])
     yield service
     service.books.db.close()
 

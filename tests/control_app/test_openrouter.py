@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def test_several_modalities_are_documents_too() -> None:
     VALIDATOR.validate(published(annotated(input_modalities=["text", "image", "file"], output_modalities=["text", "speech"])))
 
 
-@given(st.dictionaries(st.sampled_from(RATED), st.decimals(min_value=0, max_value=10, places=12)))
+@given(st.dictionaries(st.sampled_from(RATED), st.decimals(min_value=0, max_value=Decimal("0.01"), places=12)))
 def test_any_prices_give_a_valid_document_with_each_price_once(prices: dict[str, Any]) -> None:
     result = published(priced(**{kind: format(price, "f") for kind, price in prices.items()}))
     VALIDATOR.validate(result)

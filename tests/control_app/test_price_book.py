@@ -124,7 +124,7 @@ def test_a_change_above_half_or_to_zero_or_from_zero_waits_for_a_person(shop: Sh
     shop.annotate(EIGHT, document)
     assert shop.prompts() == [8]
     assert shop.published() == ["0.000008"]
-    (change,) = shop.catalog.diff()
+    (change,) = shop.catalog.current().changes
     assert (change.model, change.state, change.since) == (NAME, "pending", shop.clock())
 
 
@@ -135,7 +135,7 @@ def test_the_price_in_force_is_what_is_published_everywhere_while_a_change_waits
 
 def test_the_diff_names_old_and_new_price_of_every_kind_that_changes(shop: Shop) -> None:
     shop.annotate(priced(input_cache_read=None), priced(prompt="0.000080", input_cache_read=None))
-    (change,) = shop.catalog.diff()
+    (change,) = shop.catalog.current().changes
     prices = (Decimal("0.000008"), Decimal("0.000080"))
     assert change.prices == {"prompt": prices, "input_cache_read": prices}
 
@@ -143,27 +143,28 @@ def test_the_diff_names_old_and_new_price_of_every_kind_that_changes(shop: Shop)
 def test_a_change_that_waits_keeps_its_time_until_it_is_another(shop: Shop) -> None:
     shop.annotate(EIGHT, DEAR)
     first = shop.clock()
-    assert shop.annotate(DEAR).catalog.diff()[0].since == first
-    assert shop.annotate(priced(prompt="0.000090")).catalog.diff()[0].since == shop.clock()
+    assert shop.annotate(DEAR).catalog.current().changes[0].since == first
+    assert shop.annotate(priced(prompt="0.000090")).catalog.current().changes[0].since == shop.clock()
 
 
 @pytest.mark.parametrize("back", [EIGHT, "{", None])
 def test_when_the_annotation_goes_back_or_breaks_nothing_waits_any_more(shop: Shop, back: dict[str, Any] | str | None) -> None:
     shop.annotate(EIGHT, DEAR, back)
-    assert [change.state for change in shop.catalog.diff()] in ([], ["broken"])
+    assert [change.state for change in shop.catalog.current().changes] in ([], ["broken"])
     with pytest.raises(PriceBookError, match=f"no price of {NAME} waits"):
-        shop.catalog.accept(NAME, "ana", "planned")
+        shop.catalog.accept(shop.catalog.pending(NAME), "ana", "planned")
     assert shop.prompts() == [8]
 
 
 def test_an_accepted_price_is_in_force_from_then_on_and_who_and_why_is_kept(shop: Shop) -> None:
     shop.annotate(EIGHT, DEAR)
     shop.clock.pass_time()
-    change = shop.catalog.accept(NAME, "ana@example.com", "new hardware")
+    change = shop.catalog.pending(NAME)
+    shop.catalog.accept(change, "ana@example.com", "new hardware")
     assert change.prices["prompt"] == (Decimal("0.000008"), Decimal("0.000080"))
     assert shop.versions()[1:] == [(shop.now(), 80_000_000)]
     assert shop.published() == ["0.000080"]
-    assert shop.catalog.diff() == []
+    assert shop.catalog.current().changes == []
     query = "SELECT at, who, what, subject, reason FROM audit"
     assert shop.db.connection.execute(query).fetchall() == [(shop.now(), "ana@example.com", "accept price", NAME, "new hardware")]
 
@@ -176,10 +177,19 @@ def test_a_price_is_accepted_once(shop: Shop) -> None:
     assert shop.annotate(DEAR).prompts() == [8, 80]
 
 
+def test_a_price_that_changed_while_it_was_looked_at_is_not_accepted(shop: Shop) -> None:
+    shop.annotate(EIGHT, DEAR)
+    seen = shop.catalog.pending(NAME)
+    shop.source.answer = [model(priced(prompt="0.000700"))]
+    with pytest.raises(PriceBookError, match="changed while you looked"):
+        shop.catalog.accept(seen, "ana", "planned")
+    assert shop.prompts() == [8]
+
+
 def test_what_is_accepted_is_what_the_annotation_says_then(shop: Shop) -> None:
     shop.annotate(EIGHT, DEAR)
     shop.source.answer = [model(priced(prompt="0.000070"))]
-    shop.catalog.accept(NAME, "ana", "planned")
+    shop.catalog.accept(shop.catalog.pending(NAME), "ana", "planned")
     assert shop.prompts() == [8, 70]
 
 
@@ -187,18 +197,18 @@ def test_what_is_accepted_is_what_the_annotation_says_then(shop: Shop) -> None:
 def test_who_decides_says_a_name_and_a_reason_or_nothing_happens(shop: Shop, by: str, reason: str) -> None:
     shop.annotate(EIGHT, DEAR)
     with pytest.raises(ValueError, match="who does it, and why"):
-        shop.catalog.accept(NAME, by, reason)
+        shop.catalog.accept(shop.catalog.pending(NAME), by, reason)
     with pytest.raises(ValueError, match="who does it, and why"):
         shop.book.withdraw(NAME, by, reason)
     assert shop.prompts() == [8]
-    assert shop.annotate(DEAR).catalog.diff()[0].state == "pending"
+    assert shop.annotate(DEAR).catalog.current().changes[0].state == "pending"
 
 
 def test_a_broken_annotation_keeps_the_last_good_version(shop: Shop) -> None:
     shop.annotate(EIGHT, priced(prompt="free"))
     assert shop.prompts() == [8]
     assert shop.published() == ["0.000008"]
-    (change,) = shop.catalog.diff()
+    (change,) = shop.catalog.current().changes
     assert (change.state, change.prices["prompt"]) == ("broken", (Decimal("0.000008"), None))
     assert "pricing.prompt is 'free'" in change.reason
 
@@ -214,20 +224,20 @@ def test_a_price_that_no_row_measures_counts_as_broken_and_is_neither_published_
     shop.annotate(priced(**price))
     assert shop.versions() == []
     assert shop.published() == []
-    assert shop.catalog.diff()[0].state == "broken"
+    assert shop.catalog.current().changes[0].state == "broken"
 
 
 def test_a_price_with_more_than_twelve_decimals_is_refused_as_broken(shop: Shop) -> None:
     shop.annotate(EIGHT, priced(prompt="0.0000080000001"))
     assert shop.prompts() == [8]
-    assert "more than 12 decimals" in shop.catalog.diff()[0].reason
+    assert "more than 12 decimals" in shop.catalog.current().changes[0].reason
 
 
 def test_a_removed_models_price_stays_in_the_sheet_until_a_person_withdraws_it(shop: Shop) -> None:
     shop.annotate(EIGHT).models()
     assert shop.published() == []
     assert _sheet(shop)["input_cost_per_token"] == 0.000008
-    (change,) = shop.catalog.diff()
+    (change,) = shop.catalog.current().changes
     assert (change.state, change.prices["prompt"]) == ("removed", (Decimal("0.000008"), None))
     assert shop.prompts() == [8], "usage of a request that is still running has a price"
 
@@ -246,7 +256,7 @@ def test_a_withdrawn_price_is_explicit_zeros_in_the_sheet_for_the_gateway_delete
         "output_cost_per_reasoning_token": 0,
         "cost_per_request": 0,
     }
-    assert shop.catalog.diff() == []
+    assert shop.catalog.current().changes == []
 
 
 def test_zeros_have_the_mode_of_the_row_that_they_overwrite(shop: Shop) -> None:
@@ -309,7 +319,7 @@ def test_a_model_that_comes_back_after_a_withdrawal_has_its_price_when_noticed_w
 def test_a_model_that_comes_back_before_a_withdrawal_is_a_change_like_any_other(shop: Shop) -> None:
     shop.annotate(EIGHT).models().annotate(DEAR)
     assert shop.prompts() == [8]
-    assert shop.catalog.diff()[0].state == "pending"
+    assert shop.catalog.current().changes[0].state == "pending"
 
 
 def test_a_copy_whose_id_is_taken_has_no_price_version_since_it_is_not_published(shop: Shop) -> None:
@@ -335,7 +345,8 @@ def test_the_model_that_had_an_id_first_keeps_it(shop: Shop) -> None:
 @pytest.mark.parametrize("statement", ["UPDATE {} SET id = 7", "DELETE FROM {}"])
 @pytest.mark.parametrize("table", ["price_versions", "audit"])
 def test_nothing_in_the_book_or_the_audit_is_edited(shop: Shop, statement: str, table: str) -> None:
-    shop.annotate(EIGHT, DEAR).catalog.accept(NAME, "ana", "planned")
+    shop.annotate(EIGHT, DEAR)
+    shop.catalog.accept(shop.catalog.pending(NAME), "ana", "planned")
     with pytest.raises(sqlite3.IntegrityError, match=f"{table} is appended, never edited"):
         shop.db.connection.execute(statement.format(table))
 

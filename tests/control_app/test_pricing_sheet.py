@@ -39,7 +39,7 @@ def test_no_price_is_a_string_for_one_would_void_the_whole_sheet() -> None:
 
 
 def test_a_price_keeps_its_very_digits() -> None:
-    price = "0.123456789012"
+    price = "0.003456789012"
     (entry,) = simplejson.loads(text(prompt=price), use_decimal=True).values()
     assert entry["input_cost_per_token"] == Decimal(price)
     assert price in text(prompt=price)

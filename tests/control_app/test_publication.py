@@ -206,9 +206,9 @@ def test_prices_of_models_that_are_not_ours_are_left_alone(scene: Scene) -> None
     assert scene.in_sync
 
 
-@pytest.mark.parametrize(("told", "equal"), [("0.1234567891", True), ("0.1234567890", True), ("0.1234567892", False), ("0.123456", False)])
+@pytest.mark.parametrize(("told", "equal"), [("0.0034567891", True), ("0.0034567890", True), ("0.0034567892", False), ("0.003456", False)])
 def test_a_gateway_that_shows_ten_decimals_is_compared_to_ten(scene: Scene, told: str, equal: bool) -> None:  # noqa: FBT001
-    scene.source.answer = [model(priced(prompt="0.12345678905"))]
+    scene.source.answer = [model(priced(prompt="0.00345678905"))]
     scene.publication = scene.made(decimals=10)
     scene.gateway.mounted = False
     scene.gateway.table[NAME] = {"prompt": Decimal(told)}

@@ -42,7 +42,7 @@ def test_a_change_of_at_most_half_does_not_wait(prompt: str) -> None:
         ("0.000002", "0.000000999999"),
         ("0.000002", "0"),
         ("0", "0.000000000001"),
-        ("0.000002", "2"),
+        ("0.000002", "0.01"),
     ],
 )
 def test_a_change_of_any_kind_above_half_or_to_zero_or_from_zero_waits(kind: str, old: str, new: str) -> None:

@@ -139,6 +139,39 @@ def test_a_real_gateway_needs_its_address_and_password(environment: Environment)
         Settings.from_environment()
 
 
+CLUSTER = {
+    "MODELS": "kubernetes",
+    "LOCATION": "here",
+    "DATABASE": "/data/c.sqlite3",
+    "MODELS_NAMESPACE": "kubeai",
+    "GATEWAY": "api",
+    "GATEWAY_URL": "http://bifrost",
+    "GATEWAY_PASSWORD": "p",
+    "LOGIN_HEADER": "X-Auth-Request-Email",
+    "PROXIES": "1",
+}
+
+
+@pytest.mark.parametrize("in_files", [False, True])
+def test_what_a_cluster_needs_may_be_given_either_way(environment: Environment, tmp_path: Path, *, in_files: bool) -> None:
+    if in_files:
+        for name, value in CLUSTER.items():
+            (tmp_path / f"control_{name.lower()}").write_text(value)
+    environment(
+        {"CONTROL_SECRETS_DIR": str(tmp_path), **({} if in_files else {f"CONTROL_{name}": value for name, value in CLUSTER.items()})}
+    )
+    assert Settings.from_environment().proxies == 1
+
+
+@pytest.mark.parametrize("name", ["LOCATION", "DATABASE", "MODELS_NAMESPACE", "GATEWAY", "LOGIN_HEADER", "PROXIES"])
+def test_a_cluster_guesses_nothing_also_where_settings_are_files(environment: Environment, tmp_path: Path, name: str) -> None:
+    for given in CLUSTER.keys() - {name}:
+        (tmp_path / f"control_{given.lower()}").write_text(CLUSTER[given])
+    environment({"CONTROL_SECRETS_DIR": str(tmp_path)})
+    with pytest.raises(SettingsError, match=f"CONTROL_{name}: missing"):
+        Settings.from_environment()
+
+
 def test_secrets_may_stand_in_files(environment: Environment, tmp_path: Path) -> None:
     (tmp_path / "control_gateway_password").write_text("from a file")
     environment({"CONTROL_SECRETS_DIR": str(tmp_path)})

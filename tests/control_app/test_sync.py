@@ -99,6 +99,31 @@ def test_a_later_pass_reads_an_hour_again_and_takes_what_came_late(books: Books,
     assert books.used().requests == 2
 
 
+def test_once_a_day_a_pass_reads_three_days_again_for_requests_that_took_long(
+    books: Books, gateway: Rows, once: Sync, clock: Clock
+) -> None:
+    gateway.has = [row("2026-11-01T23:30")]
+    clock.now = datetime(2026, 11, 10, tzinfo=UTC)
+    once.run()
+    gateway.has.append(row("2026-11-08T12:00"))
+    for hours, begin, used in ((23, "2026-11-09T23:00", 1), (1, "2026-11-08T00:00", 2), (1, "2026-11-10T23:00", 2)):
+        clock.now += timedelta(hours=hours)
+        once.run()
+        assert (gateway.asked[-1][0], books.used().requests) == (at(begin), used)
+
+
+def test_a_day_after_its_end_a_month_is_read_again_as_a_whole(books: Books, gateway: Rows, once: Sync, clock: Clock) -> None:
+    clock.now = datetime(2026, 10, 31, 12, tzinfo=UTC)
+    gateway.has = [row("2026-09-20T12:00")]
+    once.run()
+    begins: list[int] = []
+    for _ in range(4):
+        clock.now += timedelta(days=1)
+        once.run()
+        begins.append(gateway.asked[-1][0])
+    assert begins == [at(f"2026-{day}") for day in ("10-29T12:00", "10-01T00:00", "10-31T12:00", "11-01T12:00")]
+
+
 def test_a_pass_that_was_cut_off_goes_on_where_it_was(books: Books, gateway: Rows, once: Sync, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sync, "BATCH", 2)
     gateway.has = [row(f"2026-10-{day:02}T12:00") for day in range(1, 11)]

@@ -12,6 +12,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from control_app import create_app
+from control_app.database import Db
 from control_app.gateway import GatewayError
 from control_app.publication import Publication
 from control_app.settings import Settings
@@ -222,6 +223,12 @@ def test_a_database_that_cannot_be_written_makes_the_service_unready(client: Fla
     answer = client.get("/readyz")
     assert answer.status_code == 503
     assert "cannot be written" in json.loads(answer.text)["problems"][0]
+
+
+def test_a_database_that_somebody_writes_to_is_ready(client: FlaskClient, tmp_path: Path) -> None:
+    assert client.get("/readyz").status_code == 200
+    with Db(tmp_path / "control.sqlite3").transaction():
+        assert client.get("/readyz").status_code == 200
 
 
 def test_a_database_that_is_gone_makes_the_service_unready(client: FlaskClient, tmp_path: Path) -> None:

@@ -117,7 +117,31 @@ def test_a_row_names_its_own_customer_where_it_has_one(database: Server, gateway
 def test_a_success_without_usage_has_no_tokens(database: Server, gateway: GatewayPostgres, usage: str) -> None:
     log(database, "r1", token_usage=usage, prompt_tokens="0", completion_tokens="NULL", cached_read_tokens="0", cost="NULL")
     (row,) = rows(gateway)
-    assert row[6:] == (0, 0, 0, 0, 0, None)
+    assert row[6:12] == (0, 0, 0, 0, 0, None)
+
+
+@pytest.mark.parametrize(
+    ("details", "read", "write"),
+    [
+        ('{"cached_read_tokens":4,"cached_tokens":4}', 4, 0),
+        ('{"cached_tokens":4}', 4, 0),
+        ('{"cached_write_tokens":4,"cached_tokens":4}', 0, 4),
+        ("null", 0, 0),
+    ],
+)
+def test_cached_tokens_are_read_as_the_api_tells_them(
+    database: Server, gateway: GatewayPostgres, details: str, read: int, write: int
+) -> None:
+    usage = f'{{"prompt_tokens":9,"prompt_tokens_details":{details}}}'
+    log(database, "r1", token_usage=f"'{usage}'", prompt_tokens="9", cached_read_tokens=str(read if "read" in details else 0))
+    (row,) = rows(gateway)
+    assert row[6:9] == (9, read, write)
+
+
+def test_a_cancelled_row_is_billed_and_did_not_succeed(database: Server, gateway: GatewayPostgres) -> None:
+    log(database, "done")
+    log(database, "cancelled", status="'cancelled'")
+    assert {row.id: row.succeeded for row in rows(gateway)} == {"done": True, "cancelled": False}
 
 
 def test_a_count_below_0_is_0(database: Server, gateway: GatewayPostgres) -> None:

@@ -32,6 +32,10 @@ if [ "$(stat -fc %T /sys/fs/cgroup)" != cgroup2fs ]; then
   umount -R /sys/fs/cgroup 2>/dev/null || true
   mount -t cgroup2 none /sys/fs/cgroup
 fi
+# Each machine has a cgroup of its own: systemds that share one remove each other's, and then cannot start a service.
+own="/sys/fs/cgroup/$3"
+mkdir -p "$own"
+echo $$ > "$own/cgroup.procs"
 mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$2/root"
 # A reboot ends systemd-nspawn with 133, for its service manager to start it again; SIGTERM means power off.
 trap : TERM
@@ -42,6 +46,9 @@ while [ $status -eq 133 ]; do
     --console=read-only --machine="$3" --capability=all --bind-ro="$4:/opt/engines"
   status=$?
 done
+echo $$ > /sys/fs/cgroup/cgroup.procs
+find "$own" -depth -type d -exec rmdir {} +
+exit $status
 """
 
 
@@ -129,7 +136,18 @@ class Lab:
         scratch = self.folder / f"{name}-{len(self.hosts)}"
         key = SshKey.make(ec.EllipticCurvePrivateKey)
         _prepare(scratch, name, ip, key, self.user.public)
-        boot = ["unshare", "-m", "sh", "-c", BOOT, "sh", str(self.rootfs), str(scratch), f"{name}-{os.getpid()}", str(self.engines)]
+        boot = [
+            "unshare",
+            "-m",
+            "sh",
+            "-c",
+            BOOT,
+            "sh",
+            str(self.rootfs),
+            str(scratch),
+            f"{PREFIX}-{name}-{os.getpid()}",
+            str(self.engines),
+        ]
         process = self.start(*boot, log=scratch / "console")
         host = Host(name, ip, key.public, process, self)
         self.hosts.append(host)
