@@ -12,7 +12,7 @@ from control_app.catalog import Catalog, ModelSource
 from control_app.counters import CounterBook
 from control_app.database import Db
 from control_app.demo import OWN_KEY, Sample
-from control_app.gateway import Gateway, microseconds
+from control_app.gateway import Gateway
 from control_app.gateway_api import GatewayApi
 from control_app.gateway_double import GatewayDouble
 from control_app.gateway_postgres import GatewayPostgres
@@ -22,6 +22,7 @@ from control_app.publication import Publication
 from control_app.settings import Settings
 from control_app.sheet_places import SheetConfigMap, SheetFile
 from control_app.sources import FileModels, KubernetesModels
+from control_app.spans import microseconds
 from control_app.sync import Sync
 
 SYNC_SEC, COUNTERS_SEC, SHEET_SEC, SAMPLE_SEC = 30, 15, 30, 10

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from control_app.counters import restarts
+from control_app.counters import uncounted
 from control_app.database import Db
 from control_app.spans import HOUR, Range, month_range
 from control_app.sync import complete_through
@@ -108,17 +108,13 @@ class Completeness:
         dropped = self._db.connection.execute(
             "SELECT coalesce(sum(requests), 0) FROM dropped WHERE hour >= ? AND hour < ?", [first, end]
         ).fetchone()[0]
-        return Verdict(within, complete_through(self._db), dropped, list(restarts(self._db, *within)), verdicts)
+        return Verdict(within, complete_through(self._db), dropped, list(uncounted(self._db, *within)), verdicts)
 
     def _paused(self, first: int, end: int) -> Iterator[tuple[int, int, int, int]]:
         """What is missing over hours in which nobody read the counters; their counts stand in the last hour."""
         pauses = self._db.connection.execute("SELECT first, last FROM pauses WHERE last >= ? AND last < ?", [first, end]).fetchall()
         for pause in pauses:
             yield from self._db.connection.execute(_PAUSED, pause)
-
-    def missing(self, within: Range) -> Mapping[int, int]:
-        """Missing requests by key, those without any left out."""
-        return {verdict.key: verdict.missing for verdict in self.verdict(within).keys if verdict.missing}
 
 
 # Key by key, or all hours ever would be read.

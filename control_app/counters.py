@@ -113,7 +113,7 @@ def _key(db: sqlite3.Connection, gateway_id: str) -> int:
     return found
 
 
-def restarts(db: Db, start: int, end: int) -> Iterator[tuple[int, int]]:
+def uncounted(db: Db, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Spans within `[start, end)` of which the count is not known."""
     first, last = db.connection.execute("SELECT first_at, at FROM readings").fetchone() or (end, end)
     if start < first:

@@ -50,21 +50,17 @@ class Sample:
             double.add_key(key.id, key.customer, f"sk-bf-demo-{key.id}", key.id)
         double.add_key("control", secret=OWN_KEY)
         this_month = clock().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-        self._hour = (this_month - timedelta(days=1)).replace(day=1)
-        self._until = self._hour
+        self._until = (this_month - timedelta(days=1)).replace(day=1)
 
     def go_on(self) -> None:
         """Add the requests up to now."""
         now, models = self._clock(), self._models()
         while self._until < now:
-            for call in self._calls(self._hour, models):
+            hour = self._until.replace(minute=0, second=0, microsecond=0)
+            for call in self._calls(hour, models):
                 if self._until <= call["at"] < now:
                     self._double.call(**call)
-            if self._hour + HOUR > now:
-                self._until = now
-                break
-            self._hour += HOUR
-            self._until = self._hour
+            self._until = min(hour + HOUR, now)
 
     def _calls(self, hour: datetime, models: Sequence[str]) -> list[dict[str, Any]]:
         """An hour's, the same each time it is asked for."""

@@ -34,6 +34,12 @@ class DirectoryKeeper:
             db.execute("UPDATE keys SET lost_customer_at = NULL WHERE deleted_at IS NOT NULL")
 
 
+def customer_number(db: Db, gateway_id: str) -> int | None:
+    """Our number of a customer, by the gateway's id; also of one that was deleted."""
+    found = db.connection.execute("SELECT id FROM customers WHERE gateway_id = ?", [gateway_id]).fetchone()
+    return found[0] if found else None
+
+
 def _keep_key(db: sqlite3.Connection, key: Key, last_read: int, at: int) -> None:
     known = _upsert(db, "keys", key.id, key.name)
     customer: int | None = None

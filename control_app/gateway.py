@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
@@ -89,12 +88,3 @@ class Gateway(Protocol):
     def prices(self) -> Mapping[str, Mapping[str, Decimal]]:
         """What the gateway charges for each of our models, by price kind; kinds that it cannot tell are left out."""
         ...
-
-
-def microseconds(time: datetime) -> int:
-    """*time*, which has a zone, as the ledger counts it: microseconds since 1970 UTC."""
-    since = time.astimezone(UTC) - EPOCH
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

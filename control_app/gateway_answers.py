@@ -9,7 +9,8 @@ from typing import Annotated, Protocol, TypeVar
 
 import msgspec
 
-from control_app.gateway import PROVIDER, GatewayError, UsageRow, microseconds
+from control_app.gateway import PROVIDER, GatewayError, UsageRow
+from control_app.spans import microseconds
 
 Tokens = Annotated[int, msgspec.Meta(le=2**53)]
 T_co = TypeVar("T_co", covariant=True)

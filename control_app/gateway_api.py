@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Self, TypeVar
 
 import httpx2
 import msgspec
 
-from control_app.gateway import BILLED, FREE, PROVIDER, Customer, Directory, GatewayError, Key, UsageRow, microseconds
+from control_app.gateway import BILLED, FREE, PROVIDER, Customer, Directory, GatewayError, Key, UsageRow
 from control_app.gateway_answers import CustomerList, Dropped, KeyPage, LogPage, LogRow, ModelList, Page, Quota, Team, TeamPage, VirtualKey
+from control_app.spans import microseconds, time_of
 
 PAGE, KEYS_PAGE = 1000, 100
 """The most that every version gives at once."""
@@ -27,7 +27,6 @@ E = TypeVar("E", VirtualKey, Team)
 T = TypeVar("T")
 _SENDABLE = re.compile(r"[!-~]+")
 _ROW_NUMBER = re.compile(r"\$\.logs\[(\d+)\]")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class GatewayApi:
@@ -211,4 +210,4 @@ def _key(key: VirtualKey, teams: Mapping[str, str | None]) -> Key:
 
 def _text(at: int) -> str:
     """RFC 3339 with `Z`: the gateway ignores a time with another zone, whose plus sign becomes a space."""
-    return (_EPOCH + timedelta(microseconds=at)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return time_of(at).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -14,9 +14,10 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 import msgspec
 
-from control_app.gateway import UsageRow, microseconds
+from control_app.gateway import UsageRow
 from control_app.gateway_double_http import Routes
 from control_app.gateway_double_log import LONGEST_ID, Log, provider_of, written
+from control_app.spans import microseconds
 
 BATCH = timedelta(seconds=2)
 """How long after a request's end its row is written."""

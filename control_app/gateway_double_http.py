@@ -13,8 +13,8 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
-from control_app.gateway import microseconds
 from control_app.gateway_double_log import Query
+from control_app.spans import microseconds
 
 if TYPE_CHECKING:
     from control_app.gateway_double import GatewayDouble, Owner, Price, VirtualKey

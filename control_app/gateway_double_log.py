@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import groupby, islice
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from control_app.gateway import PROVIDER, UsageRow
+from control_app.spans import time_of
 
 LONGEST_ID = 255
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _AT = attrgetter("at")
 
 
@@ -151,5 +151,5 @@ def _usage(row: UsageRow) -> dict[str, Any]:
 
 def _time(at: int) -> str:
     """UTC with `Z`; zeros at the end of the fraction are cut off."""
-    text = (_EPOCH + timedelta(microseconds=at)).replace(tzinfo=None).isoformat()
+    text = time_of(at).replace(tzinfo=None).isoformat()
     return (text.rstrip("0") if "." in text else text) + "Z"

@@ -9,11 +9,10 @@ from datetime import UTC, datetime
 from control_app.catalog import Catalog
 from control_app.completeness import Completeness, told_of
 from control_app.database import Db
-from control_app.gateway import microseconds
 from control_app.holds import REMEDIES, Holds
 from control_app.metrics import Collector, Samples
 from control_app.publication import sheet_state
-from control_app.spans import HOUR, Range, month_of, month_range
+from control_app.spans import HOUR, Range, microseconds, month_of, month_range
 from control_app.sync import complete_through
 
 

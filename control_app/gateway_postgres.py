@@ -39,7 +39,19 @@ _CACHED_TOKENS = sql.SQL(
     "coalesce(CASE WHEN NOT coalesce(u -> 'prompt_tokens_details', '{}') ?| ARRAY['cached_read_tokens', 'cached_write_tokens']"
     " THEN (u #>> '{prompt_tokens_details,cached_tokens}')::bigint END, 0)"
 )
-_NEEDED = ("id", "timestamp", "virtual_key_id", "virtual_key_name", "provider", "model", "prompt_tokens", "completion_tokens", "status")
+_NEEDED = (
+    "id",
+    "timestamp",
+    "virtual_key_id",
+    "virtual_key_name",
+    "provider",
+    "model",
+    "prompt_tokens",
+    "completion_tokens",
+    "status",
+    "token_usage",
+    "cost",
+)
 _KEYS = f"""
 SELECT k.id, k.name, nullif(coalesce(nullif(k.customer_id, ''), t.customer_id), '') AS customer,
   coalesce(k.is_active, true) AS is_active, {_MICROSECONDS.format("k.updated_at")} AS updated_at
@@ -65,14 +77,14 @@ class GatewayPostgres:
         """Pages of billed rows that started in `[start, end)`, all of one snapshot of the database, in order of time."""
         with self._connect("the rows of logs") as connection:
             columns = self._columns(connection, "logs")
-            if missing := [name for name in (*_NEEDED, "token_usage", "cost") if name not in columns]:
+            if missing := [name for name in _NEEDED if name not in columns]:
                 raise GatewayError(
                     f"the gateway's database shows no {', '.join(missing)} of logs: is this its version, are the roles applied?"
                 )
             young = {name: sql.Identifier(name) if name in columns else instead for name, instead in _YOUNG.items()}
-            picked = [name for name in (*_NEEDED, "token_usage", "cost", *_YOUNG) if name in columns]
+            picked = [name for name in (*_NEEDED, *_YOUNG) if name in columns]
             query = sql.SQL(_ROWS).format(
-                at=sql.SQL("(extract(epoch FROM timestamp) * 1000000)::bigint"),
+                at=sql.SQL(_MICROSECONDS.format("timestamp")),
                 columns=sql.SQL(", ").join(map(sql.Identifier, picked)),
                 cached_tokens=_CACHED_TOKENS,
                 **young,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
 
-from control_app.completeness import Completeness, KeyVerdict
+from control_app.completeness import Completeness, KeyVerdict, Verdict
 from control_app.counters import counting_since
 from control_app.database import Db
-from control_app.spans import HOUR, Range
+from control_app.spans import HOUR, Range, time_of
 from control_app.usage import Usage, UsageReader
 
 Code = Literal[
@@ -57,7 +57,11 @@ class Holds:
 
     def within(self, within: Range) -> list[Hold]:
         """All holds on usage that started *within*; those on everybody first."""
-        verdict = self._completeness.verdict(within)
+        return self.of(self._completeness.verdict(within))
+
+    def of(self, verdict: Verdict) -> list[Hold]:
+        """The same, where there is a verdict on the range already."""
+        within = verdict.within
         usage = self._reader.by(("key", "customer"), within)
         customers: defaultdict[int, set[int]] = defaultdict(set)
         for key, customer in usage:
@@ -65,10 +69,8 @@ class Holds:
         found: list[Hold] = []
         if not verdict.is_read:
             found.append(Hold(None, "not-read", "not all rows were read yet", _time(within.end)))
-        lost = "SELECT id, name, coalesce(lost_customer_at < ?, 0) FROM keys"
-        names: dict[int, tuple[str, bool]] = {
-            key: (name, bool(lost)) for key, name, lost in self._db.connection.execute(lost, [within.end])
-        }
+        query = "SELECT id, name, coalesce(lost_customer_at < ?, 0) FROM keys"
+        names = {key: (name, bool(lost)) for key, name, lost in self._db.connection.execute(query, [within.end])}
         # Before the first reading there was no service; which month is the first to be billed, a person said.
         since = counting_since(self._db) or 0
         uncounted = [(start, end) for start, end in verdict.uncounted if start >= since]
@@ -121,5 +123,5 @@ def _of_verdict(customer: int, name: str, verdict: KeyVerdict, within: Range) ->
         yield Hold(customer, "without-usage", f"{verdict.unused} successes with key {name!r} have no tokens", _time(within.start))
 
 
-def _time(microseconds: int) -> datetime:
-    return datetime.fromtimestamp(microseconds // 1_000_000, UTC)
+def _time(at: int) -> datetime:
+    return time_of(at).replace(microsecond=0)

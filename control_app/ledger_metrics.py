@@ -6,11 +6,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from control_app.database import Db
-from control_app.gateway import microseconds
 from control_app.metrics import Collector, Samples
 from control_app.money import PICO
 from control_app.overview import NOBODY, customer_names
-from control_app.spans import Range, month_of, month_range
+from control_app.spans import Range, microseconds, month_of, month_range
 from control_app.sync import complete_through
 from control_app.usage import Usage, UsageReader
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
-from control_app.gateway import microseconds
-from control_app.spans import DAY, Range
+from control_app.spans import DAY, EPOCH, Range, microseconds, time_of
 
 LONGEST = 366
 _WRITE = 'write a date like "2026-10-01", or a time like "2026-10-01T12:00:00Z"; without a zone it is UTC'
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,6})?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)?)?")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class PeriodError(ValueError):
@@ -71,19 +69,19 @@ def parse_time(name: str, text: str | None) -> int:
         time = time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
     except OverflowError:
         raise TimeOutOfRangeError({name: f"{text[:40]!r} is before 1970 or after the year 9999"}) from None
-    if time < _EPOCH:
+    if time < EPOCH:
         raise TimeOutOfRangeError({name: f"{text[:40]!r} is before 1970"})
     return microseconds(time)
 
 
 def time_text(at: int) -> str:
     """*at*, in microseconds since 1970 UTC, as `2026-10-01T00:00:00Z`; fractions of a second only where there are any."""
-    return f"{(_EPOCH + timedelta(microseconds=at)).replace(tzinfo=None).isoformat()}Z"
+    return f"{time_of(at).replace(tzinfo=None).isoformat()}Z"
 
 
 def day_text(day: int) -> str:
     """*day*, counted from 1970 UTC, as `2026-10-01`."""
-    return date.fromordinal(_EPOCH.toordinal() + day).isoformat()
+    return date.fromordinal(EPOCH.toordinal() + day).isoformat()
 
 
 def _read(text: str) -> datetime | None:

@@ -16,9 +16,9 @@ import simplejson
 
 from control_app.audit import Act, record
 from control_app.database import Db, connect
-from control_app.gateway import microseconds
 from control_app.offers import AnnotationError, Model, Offer, parse_offer
 from control_app.rates import Rates, resolve, waits_for_a_person
+from control_app.spans import microseconds
 from control_app.standing import PriceBookError, Standing
 
 Clock = Callable[[], datetime]

@@ -13,10 +13,11 @@ import structlog
 
 from control_app.catalog import SourceError
 from control_app.database import Db
-from control_app.gateway import GatewayError, microseconds
+from control_app.gateway import GatewayError
 from control_app.prices import plain
 from control_app.rates import Rates
 from control_app.snapshot import Snapshot
+from control_app.spans import microseconds, time_of
 
 MOUNTED_AFTER = timedelta(minutes=3)
 """A mounted ConfigMap shows a change a minute or two late, and not every change shows in what the gateway tells."""
@@ -27,7 +28,6 @@ KEEP = """
 INSERT OR REPLACE INTO sheet_state (id, checked_at, in_sync, out_since, written_at, differences, error) VALUES (1, ?, ?, ?, ?, ?, ?)"""
 READ = "SELECT checked_at, in_sync, out_since, written_at, differences, error FROM sheet_state"
 log = structlog.stdlib.get_logger("control_app.publication")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class PublicationError(Exception):
@@ -158,7 +158,7 @@ def sheet_state(db: Db) -> SheetState | None:
     if row is None:
         return None
     checked_at, in_sync, out_since, written_at, differences, error = row
-    return SheetState(_time(checked_at), bool(in_sync), _when(out_since), _differences(differences), error, _when(written_at))
+    return SheetState(time_of(checked_at), bool(in_sync), _when(out_since), _differences(differences), error, _when(written_at))
 
 
 def _text(differences: Sequence[Difference]) -> str:
@@ -172,9 +172,5 @@ def _differences(text: str) -> list[Difference]:
     ]
 
 
-def _time(at: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=at)
-
-
 def _when(at: int | None) -> datetime | None:
-    return None if at is None else _time(at)
+    return None if at is None else time_of(at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
@@ -14,10 +14,10 @@ from control_app import documents, pricing_sheet
 from control_app.documents import Documents
 from control_app.offers import AnnotationError, Model, Offer, parse_offer
 from control_app.rates import FREE, Rates, resolve
+from control_app.spans import time_of
 from control_app.standing import Book, Standing
 
 log = structlog.stdlib.get_logger("control_app.catalog")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def _changes(standings: Mapping[str, Standing], problems: Mapping[str, str], pre
         standing = standings.get(name)
         rates = standing.rates if standing else None
         if standing and standing.pending and rates:
-            since = _EPOCH + timedelta(microseconds=standing.pending_since)
+            since = time_of(standing.pending_since)
             reason = "a price changes by more than half, to 0 or from 0: the old ones stay in force until a person accepts"
             yield Change(name, "pending", reason, _against(rates, resolve(standing.pending.prices)), since)
         elif name in problems:

@@ -15,8 +15,8 @@ from lightkube.generic_resource import create_namespaced_resource  # pyright: ig
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from control_app.catalog import SourceError
-from control_app.gateway import microseconds
 from control_app.offers import ANNOTATION, Model
+from control_app.spans import microseconds
 
 
 class _Metadata(BaseModel):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 HOUR = 3_600_000_000
 DAY = 24 * HOUR
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_MONTH = 1970 * 12
 
 
@@ -20,16 +20,27 @@ class Range(NamedTuple):
     end: int
 
 
+def microseconds(time: datetime) -> int:
+    """*time*, which has a zone, as everything here counts it: microseconds since 1970 UTC."""
+    since = time.astimezone(UTC) - EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def time_of(at: int) -> datetime:
+    """The time, UTC, that is *at* microseconds since 1970."""
+    return EPOCH + timedelta(microseconds=at)
+
+
 def month_of(at: int) -> int:
     """The month in which *at* lies, by its number: year * 12 + month - 1, so that the next month is one more."""
-    found = _EPOCH + timedelta(microseconds=at)
+    found = time_of(at)
     return found.year * 12 + found.month - 1
 
 
 def month_range(month: int) -> Range:
     """The month of that number."""
     first = _first_day(month)
-    start = (first.toordinal() - _EPOCH.toordinal()) * DAY
+    start = (first.toordinal() - EPOCH.toordinal()) * DAY
     return Range(start, start + monthrange(first.year, first.month)[1] * DAY)
 
 

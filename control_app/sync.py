@@ -11,9 +11,9 @@ import structlog
 
 from control_app.database import Db
 from control_app.directory import DirectoryKeeper
-from control_app.gateway import Gateway, UsageRow, microseconds
+from control_app.gateway import Gateway, UsageRow
 from control_app.ledger import Ledger
-from control_app.spans import DAY, month_of, month_range
+from control_app.spans import DAY, microseconds, month_of, month_range
 
 MINUTE = 60_000_000
 OVERLAP = 60 * MINUTE

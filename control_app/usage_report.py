@@ -65,11 +65,6 @@ class UsageReports:
             report["keys"] = self._keys(groups)
         return report | {"notices": list(_notices(models.values(), through, period))}
 
-    def customer(self, gateway_id: str) -> int | None:
-        """Our number of a customer, by the gateway's id; also of one that was deleted."""
-        found = self._db.connection.execute("SELECT id FROM customers WHERE gateway_id = ?", [gateway_id]).fetchone()
-        return found[0] if found else None
-
     def _group(self, models: Mapping[int, Usage]) -> dict[str, Any]:
         return {"models": self._lines(models), **_totals(*models.values())}
 

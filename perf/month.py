@@ -10,9 +10,9 @@ from pathlib import Path
 
 from control_app.database import Db
 from control_app.directory import DirectoryKeeper
-from control_app.gateway import Customer, Directory, Key, UsageRow, microseconds
+from control_app.gateway import Customer, Directory, Key, UsageRow
 from control_app.ledger import Ledger
-from control_app.spans import DAY, Range
+from control_app.spans import DAY, Range, microseconds
 from tests.engines import postgres
 
 KEYS, MODELS, CUSTOMERS = 1_000, 20, 500

@@ -12,19 +12,21 @@ from rich.progress import Progress
 
 from control_app.assembly import Parts, assemble, count
 from control_app.catalog import SourceError
-from control_app.cli.tables import Cell, amount, as_json_option, moment, show
-from control_app.gateway import GatewayError, microseconds
+from control_app.cli.tables import Cell, as_json_option, moment, show
+from control_app.directory import customer_number
+from control_app.gateway import GatewayError
 from control_app.holds import Holds
-from control_app.periods import PeriodError, parse_period
+from control_app.money import plain_amount
+from control_app.periods import PeriodError, day_text, parse_period
 from control_app.publication import sheet_state
 from control_app.settings import Settings
-from control_app.spans import month_of, month_range, month_text
+from control_app.spans import microseconds, month_of, month_range, month_text
 from control_app.sync import Sync, complete_through
 from control_app.usage import Usage, UsageReader, total
 
 
-def _today(days: int = 0) -> str:
-    return f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%d}"
+def _tomorrow() -> str:
+    return f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}"
 
 
 def _this_month() -> str:
@@ -33,7 +35,7 @@ def _this_month() -> str:
 
 @click.command()
 @click.option("--from", "start", default=_this_month, show_default="the first of this month", help="ISO 8601 date or time, UTC.")
-@click.option("--to", "end", default=lambda: _today(1), show_default="tomorrow", help="The end, exclusive.")
+@click.option("--to", "end", default=_tomorrow, show_default="tomorrow", help="The end, exclusive.")
 @click.option("--by", type=click.Choice(["model", "day", "key", "customer"]), default="model", show_default=True)
 @click.option("--customer", help="Only this customer, by the gateway's id.")
 @as_json_option
@@ -47,10 +49,9 @@ def usage(settings: Settings, start: str, end: str, by: str, customer: str | Non
         raise click.UsageError(str(error)) from None
     number = None
     if customer:
-        found = parts.db.connection.execute("SELECT id FROM customers WHERE gateway_id = ?", [customer]).fetchone()
-        if found is None:
+        number = customer_number(parts.db, customer)
+        if number is None:
             raise click.UsageError(f"no customer {customer!r}; control usage --by customer --json tells their ids")
-        number = found[0]
     # By key as well: sums over all customers are added here, where they cannot overflow.
     parted = UsageReader(parts.db).by((by, "key"), within, customer=number)  # type: ignore[arg-type] # one of the choices
     names = _names(parts, by)
@@ -74,13 +75,13 @@ def _line(by: str, name: str, used: Usage) -> dict[str, Cell]:
         "completion": used.completion,
         "reasoning": used.reasoning,
         "without_price": used.unrated,
-        "cost": amount(used.amount),
+        "cost": plain_amount(used.amount),
     }
 
 
 def _names(parts: Parts, by: str) -> Callable[[int], str]:
     if by == "day":
-        return lambda day: f"{datetime.fromtimestamp(day * 86_400, UTC):%Y-%m-%d}"
+        return day_text
     queries = {
         "model": "SELECT id, name FROM models",
         "key": "SELECT id, name FROM keys",

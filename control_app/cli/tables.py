@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from control_app.money import from_pico
-from control_app.prices import plain
+from control_app.spans import time_of
 
 Cell = str | int | None
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -35,11 +33,6 @@ def show(rows: Sequence[Mapping[str, Cell]], title: str, *, as_json: bool) -> No
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
-def amount(pico: int) -> str:
-    """Exact, without an exponent."""
-    return plain(from_pico(pico))
-
-
-def moment(microseconds: int | None) -> str:
+def moment(at: int | None) -> str:
     """A time in UTC, to the second."""
-    return "never" if microseconds is None else f"{datetime.fromtimestamp(microseconds // 1_000_000, UTC):%Y-%m-%d %H:%M:%S}Z"
+    return "never" if at is None else f"{time_of(at):%Y-%m-%d %H:%M:%S}Z"

@@ -9,18 +9,18 @@ from flask import Blueprint, abort, redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
 from control_app.completeness import Completeness, told_of
-from control_app.gateway import microseconds
 from control_app.holds import Holds
 from control_app.money import from_pico, plain_amount
 from control_app.overview import NOBODY, Lines, customer_names, overview
 from control_app.periods import time_text
-from control_app.spans import month_of, month_range, month_text, parse_month
+from control_app.spans import microseconds, month_of, month_range, month_text, parse_month, time_of
 from control_app.sync import complete_through
 from control_app.web.context import services
 from control_app.web.operators import operators_only
 
 blueprint = Blueprint("months", __name__)
 blueprint.before_request(operators_only)
+blueprint.add_app_template_filter(month_text)
 BAR, HIGH = 24, 120
 """Width of a day in the plot, and height of the costliest one."""
 
@@ -41,6 +41,7 @@ def month(month: str) -> str:
     through = complete_through(db)
     seen = overview(db, within)
     told = told_of(number, microseconds(datetime.now(UTC)), through)
+    verdict = Completeness(db).verdict(told) if told else None
     return render_template(
         "month.html",
         name=month_name(number),
@@ -51,8 +52,8 @@ def month(month: str) -> str:
         currency=services().settings.currency,
         through=None if through is None else time_text(through - through % 1_000_000),
         told=told,
-        verdict=Completeness(db).verdict(told) if told else None,
-        holds=Holds(db).within(told) if told else [],
+        verdict=verdict,
+        holds=Holds(db).of(verdict) if verdict else [],
         customers=customer_names(db),
         keys=dict(db.connection.execute("SELECT id, name FROM keys").fetchall()),
         nobody=NOBODY,
@@ -74,13 +75,7 @@ def _bars(days: Lines) -> list[tuple[str, int, Decimal]]:
 @blueprint.app_template_filter()
 def month_name(number: int) -> str:
     """`October 2026`."""
-    return f"{datetime.fromtimestamp(month_range(number).start // 1_000_000, UTC):%B %Y}"
-
-
-@blueprint.app_template_filter("month_text")
-def month_path(number: int) -> str:
-    """`2026-10`."""
-    return month_text(number)
+    return f"{time_of(month_range(number).start):%B %Y}"
 
 
 @blueprint.app_template_filter()
@@ -97,6 +92,6 @@ def count(number: int) -> str:
 
 
 @blueprint.app_template_filter()
-def moment(microseconds: int) -> str:
+def moment(at: int) -> str:
     """To the minute, UTC."""
-    return f"{datetime.fromtimestamp(microseconds // 1_000_000, UTC):%Y-%m-%d %H:%M}"
+    return f"{time_of(at):%Y-%m-%d %H:%M}"

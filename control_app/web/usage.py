@@ -8,6 +8,7 @@ from typing import cast
 
 from flask import Blueprint, Response, abort, request
 
+from control_app.directory import customer_number
 from control_app.periods import PeriodError, parse_period
 from control_app.spans import Range
 from control_app.usage_report import GroupBy, to_csv
@@ -113,7 +114,7 @@ def _customer(caller: Caller, asked: _Asked) -> int | None:
         return None
     if asked.customer_id is None:
         return None
-    customer = services().reports.customer(asked.customer_id)
+    customer = customer_number(services().db, asked.customer_id)
     if customer is None:
         abort(404, f"the gateway has no customer {asked.customer_id[:80]!r}")
     return customer

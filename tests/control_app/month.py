@@ -10,9 +10,10 @@ from typing import Any
 
 import httpx2
 
-from control_app.gateway import UsageRow, microseconds
+from control_app.gateway import UsageRow
 from control_app.gateway_api import GatewayApi
 from control_app.gateway_double import BATCH, GatewayDouble
+from control_app.spans import microseconds
 from tests.control_app.ledgers import version
 from tests.control_app.recomputation import World, at
 

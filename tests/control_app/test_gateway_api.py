@@ -15,9 +15,10 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from control_app.gateway import Customer, Gateway, GatewayError, Key, UsageRow, microseconds
+from control_app.gateway import Customer, Gateway, GatewayError, Key, UsageRow
 from control_app.gateway_api import PAGE, GatewayApi
 from control_app.gateway_double import GatewayDouble
+from control_app.spans import microseconds
 from tests.control_app.clocks import Clock
 from tests.control_app.gateways import Says, serving
 from tests.control_app.ledgers import row

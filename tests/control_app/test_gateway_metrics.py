@@ -9,11 +9,10 @@ import pytest
 
 from control_app.catalog import Catalog
 from control_app.completeness import told_of
-from control_app.gateway import microseconds
 from control_app.gateway_metrics import GatewayMetrics
 from control_app.holds import REMEDIES
 from control_app.price_book import PriceBook
-from control_app.spans import DAY, HOUR, month_of, month_range
+from control_app.spans import DAY, HOUR, microseconds, month_of, month_range
 from tests.control_app.clocks import Clock, Source
 from tests.control_app.ledgers import Books, row, small_world
 from tests.control_app.models import NAME, model, priced

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control_app.gateway import microseconds
 from control_app.periods import (
     EmptyPeriodError,
     LongPeriodError,
@@ -21,6 +20,7 @@ from control_app.periods import (
     parse_time,
     time_text,
 )
+from control_app.spans import microseconds
 from tests.control_app.recomputation import at
 
 ANY_TIME = st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(9999, 12, 31, 23, 59, 59, 999999), timezones=st.just(UTC))  # noqa: DTZ001

@@ -13,9 +13,9 @@ import pytest
 
 from control_app.catalog import Catalog
 from control_app.database import Db
-from control_app.gateway import microseconds
 from control_app.offers import Model, parse_offer
 from control_app.price_book import PriceBook
+from control_app.spans import microseconds
 from control_app.standing import PriceBookError
 from tests.control_app.clocks import Clock, Source
 from tests.control_app.models import NAME, annotated, model, priced

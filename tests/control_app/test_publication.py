@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
@@ -17,7 +16,7 @@ from control_app.catalog import Catalog, SourceError
 from control_app.database import Db
 from control_app.gateway import GatewayError
 from control_app.price_book import PriceBook
-from control_app.publication import Difference, Publication, PublicationError, sheet_state
+from control_app.publication import Difference, Publication, sheet_state
 from control_app.sheet_places import SheetFile
 from tests.control_app.clocks import Clock, Source
 from tests.control_app.models import NAME, model, priced
@@ -282,29 +281,3 @@ def test_what_changes_is_logged_once(scene: Scene) -> None:
             scene.tick()
     told = [(line["log_level"], line["in_sync"], line["differing"]) for line in lines if line["event"] == "gateway's sheet"]
     assert told == [("warning", False, [NAME]), ("info", True, [])]
-
-
-def test_a_file_is_replaced_as_a_whole_and_readable_for_the_gateway(tmp_path: Path) -> None:
-    path = tmp_path / "sheet.json"
-    place = SheetFile(path)
-    assert place.write("one")
-    with path.open() as reader:
-        assert place.write("two")
-        assert reader.read() == "one", "who reads sees the old sheet to its end"
-    assert path.read_text() == "two"
-    assert not place.write("two")
-    assert path.stat().st_mode & 0o777 == 0o644
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_replacement_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "sheet.json"
-    SheetFile(path).write("one")
-
-    def full(_: int) -> None:
-        raise OSError("no space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(PublicationError, match="no space left on device"):
-        SheetFile(path).write("two")
-    assert (path.read_text(), list(tmp_path.iterdir())) == ("one", [path])

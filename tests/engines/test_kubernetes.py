@@ -12,12 +12,12 @@ import yaml
 from control_app import catalog, create_app, sources
 from control_app.catalog import Catalog, SourceError
 from control_app.database import Db
-from control_app.gateway import microseconds
 from control_app.price_book import PriceBook
 from control_app.publication import PublicationError
 from control_app.settings import Settings
 from control_app.sheet_places import SheetConfigMap
 from control_app.sources import KubernetesModels
+from control_app.spans import microseconds
 from ib_constructs import K3sSettings
 from ib_constructs.helm import OBJECTS_CHART
 from ib_constructs.k3s_config import manifests
