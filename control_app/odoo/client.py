@@ -1,0 +1,236 @@
+"""Odoo's JSON-2 API, and which of its failures may have left something done (billing.md 3.3)."""
+
+from __future__ import annotations
+
+import enum
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from typing import Any, Self, TypeVar
+
+import httpx2
+import simplejson
+
+from control_app.invoicing.accounting import AccountingError, RefusedError, UnavailableError, UnclearError
+from control_app.odoo.shapes import anything, is_object, member
+
+CONNECT_SEC, READ_SEC = 10, 60
+WRITE_SEC = 150
+"""More than the 120 s after which Odoo itself gives up: what has no answer by then mostly was not done."""
+LONGEST_PAUSE_SEC = 60
+FIRST_WAIT_SEC = 1
+LONGEST_MESSAGE = 300
+USER_AGENT = "inference-bros-control"
+_SENDABLE = re.compile(r"[!-~]+")
+T = TypeVar("T")
+
+
+class Failure(enum.Enum):
+    """Why there is no result."""
+
+    NO_CONNECTION = enum.auto()
+    BUSY = enum.auto()
+    UNANSWERED = enum.auto()
+    BROKEN = enum.auto()
+    LOCKED = enum.auto()
+
+
+TRIES: Mapping[Failure, int] = {
+    Failure.NO_CONNECTION: 5,
+    Failure.BUSY: 6,
+    Failure.UNANSWERED: 4,
+    Failure.BROKEN: 3,
+    Failure.LOCKED: 4,
+}
+NOT_DONE = (Failure.NO_CONNECTION, Failure.BUSY)
+"""These leave nothing behind, so that a write is tried again too."""
+SHAPELESS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+"""What reading an answer raises that is no JSON, or not what it should be."""
+NO_REQUEST = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+OK, MOVED, UNAUTHORIZED, NOT_FOUND, CONFLICT, TOO_MANY, SERVER_ERROR = 200, 300, 401, 404, 409, 429, 500
+
+
+class _FailedError(Exception):
+    """One try gave no result. *pause*: how long Odoo wants to be left alone; *seen*: the pauses there were when we asked."""
+
+    def __init__(self, failure: Failure, message: str, pause: float | None = None, seen: int = 0) -> None:
+        super().__init__(message)
+        self.failure, self.pause, self.seen = failure, pause, seen
+
+
+class OdooClient:
+    """Calls methods of the Odoo at *url* with an API *key*, from any thread, *at_once* calls at most.
+
+    *transport* stands for the network where Odoo is in this process; *sleep* does all waiting.
+
+    No error repeats the key, or Odoo's traceback.
+    """
+
+    def __init__(  # noqa: PLR0913 (what a test replaces is named)
+        self,
+        url: str,
+        database: str,
+        key: str,
+        *,
+        transport: httpx2.BaseTransport | None = None,
+        sleep: Callable[[float], object] = time.sleep,
+        at_once: int = 4,
+    ) -> None:
+        if not _SENDABLE.fullmatch(key):
+            raise RefusedError("the API key of Odoo has characters that no header carries, or none")
+        headers = {"Authorization": f"bearer {key}", "User-Agent": USER_AGENT, "Content-Type": "application/json"}
+        if database:
+            headers["X-Odoo-Database"] = database
+        limits = httpx2.Limits(max_connections=at_once, max_keepalive_connections=at_once)
+        self._http = httpx2.Client(base_url=url, headers=headers, limits=limits, transport=transport)
+        self.key, self._sleep = key, sleep
+        self._place = (url, database, transport)
+        self._places = threading.BoundedSemaphore(at_once)
+        self._gate = threading.Lock()
+        self._pauses = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def with_key(self, key: str) -> OdooClient:
+        """One that asks the same Odoo with another key."""
+        url, database, transport = self._place
+        return OdooClient(url, database, key, transport=transport, sleep=self._sleep)
+
+    def read(self, model: str, method: str, shape: Callable[[Any], T] = anything, **arguments: Any) -> T:
+        """The answer of a method that changes nothing, in *shape*. Tried again where that may help."""
+        return self._result("POST", f"/json/2/{model}/{method}", _json(arguments), shape, is_write=False)
+
+    def write(self, model: str, method: str, shape: Callable[[Any], T] = anything, **arguments: Any) -> T:
+        """The answer of a method that changes something. UnclearError at once where it may have been done."""
+        return self._result("POST", f"/json/2/{model}/{method}", _json(arguments), shape, is_write=True)
+
+    def version(self) -> str:
+        """Odoo's own."""
+        return self._result("GET", "/web/version", None, member("version", str), is_write=False)
+
+    def _result(self, method: str, path: str, body: bytes | None, shape: Callable[[Any], T], *, is_write: bool) -> T:
+        failures: Counter[Failure] = Counter()
+        while True:
+            try:
+                return self._once(method, path, body, shape, WRITE_SEC if is_write else READ_SEC)
+            except _FailedError as failed:
+                failure = failed.failure
+                if is_write and failure not in NOT_DONE:
+                    raise self._error(UnclearError, path, f"{failed}; it may have been done") from None
+                failures[failure] += 1
+                if failures[failure] >= TRIES[failure]:
+                    raise self._error(UnavailableError, path, f"{failed}, in {failures.total()} tries") from None
+                self._wait(failed, failures.total())
+
+    def _wait(self, failed: _FailedError, tries: int) -> None:
+        backing_off = min(FIRST_WAIT_SEC * 2 ** (tries - 1), LONGEST_PAUSE_SEC)
+        if failed.failure is not Failure.BUSY:
+            self._sleep(backing_off)
+            return
+        with self._gate:
+            # What was refused before the last pause was over needs no other one.
+            if self._pauses == failed.seen:
+                self._sleep(backing_off if failed.pause is None else failed.pause)
+                self._pauses += 1
+
+    def _once(self, method: str, path: str, body: bytes | None, shape: Callable[[Any], T], read_sec: int) -> T:
+        timeout = httpx2.Timeout(read_sec, connect=CONNECT_SEC)
+        with self._places:
+            with self._gate:
+                seen = self._pauses
+            try:
+                response = self._http.request(method, path, content=body, timeout=timeout)
+            except NO_REQUEST as error:
+                raise _FailedError(Failure.NO_CONNECTION, f"cannot connect: {type(error).__name__}: {error}") from None
+            except httpx2.HTTPError as error:
+                # A connection that was kept too long breaks here too, and nobody knows how far the request came.
+                raise _FailedError(Failure.UNANSWERED, f"no answer: {type(error).__name__}: {error}") from None
+        self._check(response, path, seen)
+        try:
+            return shape(simplejson.loads(response.content, use_decimal=True))
+        except SHAPELESS as error:
+            raise _FailedError(Failure.UNANSWERED, f"not the answer of this method: {type(error).__name__}: {error}") from None
+
+    def _check(self, response: httpx2.Response, path: str, seen: int) -> None:
+        status, told = response.status_code, f"answered {response.status_code}{_told(response)}"
+        if status == OK:
+            return
+        if status == TOO_MANY:
+            raise _FailedError(Failure.BUSY, told, _pause(response.headers.get("Retry-After")), seen)
+        if status == CONFLICT:
+            raise _FailedError(Failure.LOCKED, told)
+        if status == SERVER_ERROR:
+            raise _FailedError(Failure.BROKEN, told)
+        if not MOVED <= status < SERVER_ERROR:
+            raise _FailedError(Failure.UNANSWERED, told)
+        hints = {
+            UNAUTHORIZED: "; is the API key right, and has it not ended?",
+            NOT_FOUND: "; are the address and the database right, and is this Odoo 19 or later?" if not _told(response) else "",
+        }
+        raise self._error(RefusedError, path, told + hints.get(status, ""))
+
+    def _error(self, kind: type[AccountingError], path: str, message: str) -> AccountingError:
+        return kind(f"Odoo {path.removeprefix('/json/2/')}: {message}".replace(self.key, "(the key)"))
+
+
+class InCompany:
+    """Calls of *client* as one *company*, in English and UTC."""
+
+    def __init__(self, client: OdooClient, company: int) -> None:
+        self.client, self.company = client, company
+        self._context = {"lang": "en_US", "tz": "UTC", "allowed_company_ids": [company]}
+
+    def read(self, model: str, method: str, shape: Callable[[Any], T] = anything, **arguments: Any) -> T:
+        """As OdooClient.read."""
+        return self.client.read(model, method, shape, **{"context": self._context, **arguments})
+
+    def write(self, model: str, method: str, shape: Callable[[Any], T] = anything, **arguments: Any) -> T:
+        """As OdooClient.write."""
+        return self.client.write(model, method, shape, **{"context": self._context, **arguments})
+
+
+def _json(arguments: Mapping[str, Any]) -> bytes:
+    return simplejson.dumps(arguments, use_decimal=False, default=_plain).encode()
+
+
+def _plain(value: object) -> simplejson.RawJSON:
+    """A Decimal in plain notation, digit for digit; text would have an exponent for what is very small."""
+    if not isinstance(value, Decimal) or not value.is_finite():
+        raise TypeError(f"{value!r} cannot be sent")
+    return simplejson.RawJSON(format(value, "f"))
+
+
+def _told(response: httpx2.Response) -> str:
+    """Odoo's exception and the first line of its message; nothing where it is no answer of Odoo's own."""
+    try:
+        error = simplejson.loads(response.content, use_decimal=True)
+    except ValueError:
+        return ""
+    if not is_object(error) or not isinstance(error.get("name"), str):
+        return ""
+    first = str(error.get("message") or "").strip().partition("\n")[0]
+    return f" {error['name'].rpartition('.')[2]}: {first[:LONGEST_MESSAGE]}"
+
+
+def _pause(told: str | None) -> float | None:
+    """The seconds of a `Retry-After`, which is a number or a date; None where it is neither."""
+    if told is None:
+        return None
+    try:
+        seconds = float(told) if told.strip().isdecimal() else (parsedate_to_datetime(told) - datetime.now(UTC)).total_seconds()
+    except (ValueError, TypeError):
+        return None
+    return min(max(seconds, 0.0), LONGEST_PAUSE_SEC)

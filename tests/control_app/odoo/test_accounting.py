@@ -1,0 +1,326 @@
+"""Invoices come into Odoo as they were meant, once where that is ours to do, and are found again whatever happened."""
+
+from __future__ import annotations
+
+import base64
+from decimal import Decimal
+
+import httpx2
+import pytest
+
+from control_app.invoicing.accounting import Accounting, Mail, Partner, RefusedError, UnavailableError, UnclearError
+from control_app.odoo.accounting import AT_ONCE, OdooAccounting
+from control_app.odoo.client import OdooClient
+from control_app.odoo.double import FakeOdoo
+from control_app.odoo.double_faults import Fault
+from tests.control_app.odoo.odoos import KEY, D, Mouth, accounting_of, draft, once, says
+
+REF = "r/c1/2026-11-1"
+
+
+def posted(double: FakeOdoo, accounting: OdooAccounting, partner: int) -> int:
+    entry = accounting.create(draft(partner))
+    accounting.post(entry)
+    return entry
+
+
+def hearing(answer: httpx2.Response) -> OdooAccounting:
+    return OdooAccounting(OdooClient("http://odoo", "", KEY, transport=Mouth(answer)), company=1, currency="USD", product="X")
+
+
+def test_it_is_what_invoicing_asks_for(accounting: OdooAccounting) -> None:
+    asked: Accounting = accounting
+    assert asked.find([]) == {}
+
+
+def test_a_draft_has_all_that_was_asked_and_its_tax_from_the_product(double: FakeOdoo, accounting: OdooAccounting) -> None:
+    partner = double.add_partner("Acme")
+    double.set_precision("Product Unit", 6)
+    entry = accounting.create(draft(partner, lines=[("0.012345", "60"), ("1", "0.30")]))
+    move = double.moves()[0]
+    assert {name: move[name] for name in ("id", "move_type", "state", "ref", "invoice_origin")} == {
+        "id": entry,
+        "move_type": "out_invoice",
+        "state": "draft",
+        "ref": REF,
+        "invoice_origin": REF,
+    }
+    assert (move["invoice_date"], move["invoice_date_due"], move["delivery_date"]) == ("2026-12-01", "2026-12-16", "2026-11-30")
+    assert (move["invoice_payment_term_id"], move["partner_id"][0], move["currency_id"][1]) == (False, partner, "USD")
+    assert [(line["name"], line["quantity"], line["price_unit"], line["price_subtotal"]) for line in move["lines"]] == [
+        ("line 0", 0.012345, 60.0, 0.74),
+        ("line 1", 1.0, 0.3, 0.3),
+    ]
+    read = accounting.read(entry)
+    assert (read.untaxed, read.total) == (D("1.04"), D("1.24"))
+    assert (read.state, read.currency, read.partner, read.type) == ("draft", "USD", partner, "out_invoice")
+
+
+def test_amounts_have_the_decimals_of_the_currency_digit_for_digit(double: FakeOdoo) -> None:
+    double.change("res.currency", 4, active=True)
+    accounting = accounting_of(double, currency="JPY", decimals=0)
+    move = accounting.read(accounting.create(draft(double.add_partner("Acme"), lines=[("1", "10.4")] * 3)))
+    assert (str(move.untaxed), str(move.total), move.currency) == ("30", "36", "JPY")
+    dollars = accounting_of(double)
+    assert str(dollars.read(dollars.create(draft(1, lines=[("1", "0.1")] * 3))).untaxed) == "0.30"
+
+
+def test_a_draft_has_no_number_though_odoo_gives_the_first_one_early(double: FakeOdoo, accounting: OdooAccounting) -> None:
+    entry = accounting.create(draft(double.add_partner("Acme")))
+    assert double.moves()[0]["name"] == "INV/2026/00001"
+    assert accounting.read(entry).number is None
+    accounting.post(entry)
+    assert (accounting.read(entry).number, accounting.read(entry).state) == ("INV/2026/00001", "posted")
+
+
+def test_a_credit_note_is_against_its_invoice_and_pays_it_when_posted(double: FakeOdoo, accounting: OdooAccounting) -> None:
+    partner = double.add_partner("Acme")
+    invoice = posted(double, accounting, partner)
+    note = accounting.create(draft(partner, "r/c1/2026-11-1-credit", type="out_refund", reverses=invoice))
+    accounting.post(note)
+    read = accounting.read(note)
+    assert (read.type, read.number, read.untaxed) == ("out_refund", "RINV/2026/00001", D("10.00"))
+    assert [(move["payment_state"], move["amount_residual"]) for move in double.moves()] == [("reversed", 0.0), ("paid", 0.0)]
+
+
+def test_moves_are_found_by_ref_in_every_state_and_all_of_them(double: FakeOdoo, accounting: OdooAccounting) -> None:
+    partner = double.add_partner("Acme")
+    ids = [accounting.create(draft(partner, ref)) for ref in ("a", "a", "b", "c")]
+    accounting.post(ids[0])
+    accounting.cancel(ids[2])
+    found = accounting.find(["a", "b", "nobody's"])
+    assert {ref: [(move.id, move.state) for move in moves] for ref, moves in found.items()} == {
+        "a": [(ids[0], "posted"), (ids[1], "draft")],
+        "b": [(ids[2], "cancel")],
+    }
+
+
+def test_more_refs_than_one_search_takes_are_all_found(double: FakeOdoo, accounting: OdooAccounting) -> None:
+    partner = double.add_partner("Acme")
+    refs = [f"r/{number}" for number in range(AT_ONCE * 2 + 1)]
+    for ref in refs:
+        accounting.create(draft(partner, ref))
+    assert set(accounting.find(refs)) == set(refs)
+
+
+def test_moves_of_another_company_are_not_found(double: FakeOdoo, accounting: OdooAccounting) -> None:
+    entry = accounting.create(draft(double.add_partner("Acme")))
+    double.change("account.move", entry, company_id=[2, "Somebody Else"])
+    assert accounting.find([REF]) == {}
+
+
+def test_reading_what_is_not_there_is_refused(accounting: OdooAccounting) -> None:
+    with pytest.raises(RefusedError, match="404 MissingError"):
+        accounting.read(99)
+
+
+def test_reading_what_odoo_leaves_out_is_refused() -> None:
+    accounting = hearing(says(200, "[]"))
+    with pytest.raises(RefusedError, match="no entry 5"):
+        accounting.read(5)
+
+
+def test_a_file_is_attached_once(double: FakeOdoo, accounting: OdooAccounting) -> None:
+    entry = accounting.create(draft(double.add_partner("Acme")))
+    for _ in range(2):
+        accounting.attach(entry, "usage.csv", b"day,tokens\n")
+    files = double.records("ir.attachment")
+    assert [(file["res_id"], file["name"], file["mimetype"], base64.b64decode(file["datas"])) for file in files] == [
+        (entry, "usage.csv", "text/csv", b"day,tokens\n")
+    ]
+
+
+def test_a_file_that_was_attached_without_an_answer_is_not_attached_again(double: FakeOdoo, accounting: OdooAccounting) -> None:
+    entry = accounting.create(draft(double.add_partner("Acme")))
+    double.fault = once(Fault.TIMEOUT_AFTER, "ir.attachment", "create")
+    with pytest.raises(UnclearError):
+        accounting.attach(entry, "usage.csv", b"")
+    accounting.attach(entry, "usage.csv", b"")
+    assert len(double.records("ir.attachment")) == 1
+
+
+def test_posting_what_is_posted_is_refused(double: FakeOdoo, accounting: OdooAccounting) -> None:
+    entry = posted(double, accounting, double.add_partner("Acme"))
+    with pytest.raises(RefusedError, match="must be in draft"):
+        accounting.post(entry)
+
+
+def test_a_window_in_place_of_a_posting_is_unclear() -> None:
+    answer = says(200, '{"type": "ir.actions.act_window", "res_model": "validate.account.move"}')
+    accounting = hearing(answer)
+    with pytest.raises(UnclearError, match=r"validate\.account\.move"):
+        accounting.post(5)
+
+
+def test_a_move_is_sent_and_what_became_of_it_is_told(double: FakeOdoo, accounting: OdooAccounting) -> None:
+    entry = posted(double, accounting, double.add_partner("Acme"))
+    assert accounting.mails(entry) == []
+    accounting.send(entry)
+    assert accounting.mails(entry) == [Mail("sent")]
+    assert double.mails_sent() == [(entry, "billing@acme.example")]
+
+
+def test_a_mail_waits_until_it_goes_out(double: FakeOdoo, accounting: OdooAccounting) -> None:
+    entry = posted(double, accounting, double.add_partner("Acme"))
+    double.hold_mails()
+    accounting.send(entry)
+    assert (accounting.mails(entry), double.mails_sent()) == ([Mail("waiting")], [])
+    double.deliver_mails()
+    assert accounting.mails(entry) == [Mail("sent")]
+
+
+def test_a_mail_that_does_not_arrive_says_why(double: FakeOdoo, accounting: OdooAccounting) -> None:
+    double.failing.add("billing@acme.example")
+    entry = posted(double, accounting, double.add_partner("Acme"))
+    accounting.send(entry)
+    assert accounting.mails(entry) == [Mail("failed", "550 5.1.1 no such mailbox")]
+
+
+@pytest.mark.parametrize(
+    ("status", "failure", "mail"),
+    [
+        ("sent", (False, False), Mail("sent")),
+        ("ready", (False, False), Mail("waiting")),
+        ("process", (False, False), Mail("waiting")),
+        ("pending", (False, False), Mail("waiting")),
+        ("bounce", ("mail_bounce", "mailbox full"), Mail("failed", "mailbox full")),
+        ("exception", ("mail_email_invalid", False), Mail("failed", "mail_email_invalid")),
+        ("canceled", (False, False), Mail("failed", "canceled")),
+        (False, (False, False), Mail("failed", "unknown")),
+    ],
+)
+def test_each_status_of_a_notification_has_its_meaning(
+    double: FakeOdoo, accounting: OdooAccounting, status: str, failure: tuple[str, str], mail: Mail
+) -> None:
+    entry = posted(double, accounting, double.add_partner("Acme"))
+    accounting.send(entry)
+    double.change("mail.notification", 1, notification_status=status, failure_type=failure[0], failure_reason=failure[1])
+    assert accounting.mails(entry) == [mail]
+
+
+def test_a_partner_without_an_address_has_no_mail_and_no_error(double: FakeOdoo, accounting: OdooAccounting) -> None:
+    entry = posted(double, accounting, double.add_partner("Acme", email=None))
+    accounting.send(entry)
+    assert accounting.mails(entry) == []
+    assert double.moves()[0]["is_move_sent"] is True
+
+
+def test_sending_what_is_not_posted_is_refused(double: FakeOdoo, accounting: OdooAccounting) -> None:
+    entry = accounting.create(draft(double.add_partner("Acme")))
+    with pytest.raises(RefusedError, match="posted"):
+        accounting.send(entry)
+
+
+@pytest.mark.parametrize("fault", [Fault.TIMEOUT_AFTER, Fault.TIMEOUT_BEFORE])
+def test_where_only_the_wizard_is_unclear_nothing_was_sent(double: FakeOdoo, accounting: OdooAccounting, fault: Fault) -> None:
+    entry = posted(double, accounting, double.add_partner("Acme"))
+    double.fault = once(fault, "account.move.send.wizard", "create")
+    with pytest.raises(UnavailableError, match="nothing was sent"):
+        accounting.send(entry)
+    assert double.mails_sent() == []
+
+
+def test_where_the_sending_is_unclear_so_is_the_mail(double: FakeOdoo, accounting: OdooAccounting) -> None:
+    entry = posted(double, accounting, double.add_partner("Acme"))
+    double.fault = once(Fault.TIMEOUT_AFTER, "account.move.send.wizard", "action_send_and_print")
+    with pytest.raises(UnclearError):
+        accounting.send(entry)
+    assert accounting.mails(entry) == [Mail("sent")]
+
+
+def test_a_draft_is_cancelled(double: FakeOdoo, accounting: OdooAccounting) -> None:
+    entry = accounting.create(draft(double.add_partner("Acme")))
+    accounting.cancel(entry)
+    assert accounting.read(entry).state == "cancel"
+
+
+def test_what_was_posted_is_not_cancelled_though_odoo_would(double: FakeOdoo, accounting: OdooAccounting) -> None:
+    entry = posted(double, accounting, double.add_partner("Acme"))
+    with pytest.raises(RefusedError, match="never posted"):
+        accounting.cancel(entry)
+    double.change("account.move", entry, state="draft")
+    with pytest.raises(RefusedError, match="never posted"):
+        accounting.cancel(entry)
+    assert double.moves()[0]["state"] == "draft"
+    with pytest.raises(RefusedError, match="99"):
+        accounting.cancel(99)
+
+
+def test_what_is_cancelled_is_not_cancelled_again(double: FakeOdoo, accounting: OdooAccounting) -> None:
+    entry = accounting.create(draft(double.add_partner("Acme")))
+    accounting.cancel(entry)
+    with pytest.raises(RefusedError, match="cancel"):
+        accounting.cancel(entry)
+
+
+def test_partners_are_found_by_id_by_reference_and_by_exact_name(double: FakeOdoo, accounting: OdooAccounting) -> None:
+    ids = [double.add_partner("Acme", ref="c1"), double.add_partner("Beta", email=None, country=None), double.add_partner("Gamma")]
+    double.add_partner("Gamma Ltd")
+    assert accounting.partners([ids[0]], ["c1"], ["Beta", "gamma"]) == [
+        Partner(ids[0], "Acme", "c1", "billing@acme.example", "RO"),
+        Partner(ids[1], "Beta", None, None, None),
+    ]
+    assert accounting.partners([], [], ["Gamma"]) == [Partner(ids[2], "Gamma", None, "billing@gamma.example", "RO")]
+    assert accounting.partners([], [], []) == []
+
+
+def test_partners_may_have_our_id_in_a_field_of_their_own(double: FakeOdoo) -> None:
+    entry = double.add_partner("Acme", ref="other", x_customer="c1")
+    double.add_partner("Beta", ref="c1")
+    found = accounting_of(double, partner_field="x_customer").partners([], ["c1"], [])
+    assert [(partner.id, partner.reference) for partner in found] == [(entry, "c1")]
+
+
+def test_archived_partners_are_not_found_even_by_id(double: FakeOdoo, accounting: OdooAccounting) -> None:
+    entry = double.add_partner("Acme", ref="c1")
+    double.change("res.partner", entry, active=False)
+    assert accounting.partners([entry], ["c1"], ["Acme"]) == []
+
+
+def test_two_partners_of_one_name_are_both_found(double: FakeOdoo, accounting: OdooAccounting) -> None:
+    ids = [double.add_partner("Acme"), double.add_partner("Acme")]
+    assert [partner.id for partner in accounting.partners([], [], ["Acme"])] == ids
+
+
+def test_what_invoices_stand_on_is_looked_up_once_and_again_after_a_preflight(double: FakeOdoo, accounting: OdooAccounting) -> None:
+    asked: list[str] = []
+    double.fault = lambda model, method, _: asked.append(f"{model}/{method}")
+    partner = double.add_partner("Acme")
+    accounting.create(draft(partner))
+    accounting.create(draft(partner))
+    assert asked.count("account.journal/search_read") == 1
+    double.change("account.journal", 1, active=False)
+    other = double.add(
+        "account.journal", name="Other", code="OTH", type="sale", sequence=1, active=True, company_id=[1, "Us"], currency_id=False
+    )
+    accounting.preflight()
+    accounting.create(draft(partner))
+    assert [move["journal_id"][0] for move in double.moves()] == [1, 1, other]
+
+
+def test_without_a_product_or_a_currency_nothing_is_created(double: FakeOdoo) -> None:
+    partner = double.add_partner("Acme")
+    for settings in ({"product": "OTHER"}, {"currency": "XXX"}, {"company": 2}):
+        with pytest.raises(RefusedError):
+            accounting_of(double, **settings).create(draft(partner))
+    assert double.moves() == []
+
+
+def test_an_amount_that_is_no_number_is_no_answer(double: FakeOdoo, accounting: OdooAccounting) -> None:
+    entry = accounting.create(draft(double.add_partner("Acme")))
+    double.change("account.move", entry, amount_total="much")
+    with pytest.raises(UnavailableError, match="not the answer"):
+        accounting.read(entry)
+
+
+def test_a_bill_of_a_supplier_is_no_answer(double: FakeOdoo, accounting: OdooAccounting) -> None:
+    entry = accounting.create(draft(double.add_partner("Acme")))
+    double.change("account.move", entry, move_type="in_invoice")
+    with pytest.raises(UnavailableError, match="in_invoice"):
+        accounting.read(entry)
+
+
+def test_noise_of_binary_numbers_is_no_money(double: FakeOdoo, accounting: OdooAccounting) -> None:
+    entry = accounting.create(draft(double.add_partner("Acme")))
+    double.change("account.move", entry, amount_untaxed=16.430000000000003)
+    assert accounting.read(entry).untaxed == Decimal("16.43")
