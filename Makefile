@@ -48,10 +48,11 @@ sizing: synth ## what an empty platform asks of its servers, at each location
 bench: setup ## measure (ONLY=<row>); prints one JSON line a row
 	@$(PYTHON) -m perf.run $(ONLY)
 
-tools: .venv/.synced ## make what the tests run against: test hosts' root file system, etcd, kube-apiserver, helm
+tools: .venv/.synced ## make what the tests run against: test hosts' root file system, etcd, kube-apiserver, helm, Litestream
 	@tools/check-machine.sh test > /dev/null
 	@[ "$$(id -u)" -ne 0 ] || tests/hosts/make-rootfs.sh > /dev/null
 	@tools/build-engines.sh > /dev/null
+	@tools/build-litestream.sh > /dev/null
 
 # Operations on a running location; SSH_KEY names a private key file where ssh does not find one by itself.
 OPERATION = @test -n "$(LOCATION)" || { echo "name the location: make $@ LOCATION=<name>" >&2; exit 1; }; \

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import httpx2
 
-from control_app.catalog import Catalog, ModelSource
+from control_app.catalog import Catalog, ModelSource, SourceError
 from control_app.counters import CounterBook
 from control_app.database import Db
-from control_app.demo import OWN_KEY, Sample
+from control_app.demo import CUSTOMERS, OWN_KEY, Sample
 from control_app.gateway import Gateway
 from control_app.gateway_api import GatewayApi
 from control_app.gateway_double import GatewayDouble
 from control_app.gateway_postgres import GatewayPostgres
+from control_app.invoicing.assembly import Invoicing, invoicing_of
 from control_app.jobs import Job, Jobs
+from control_app.nightly_copy import NightlyCopy
 from control_app.price_book import PriceBook
 from control_app.publication import Publication
 from control_app.settings import Settings
@@ -26,6 +28,7 @@ from control_app.spans import microseconds
 from control_app.sync import Sync
 
 SYNC_SEC, COUNTERS_SEC, SHEET_SEC, SAMPLE_SEC = 30, 15, 30, 10
+ODOO_SEC, INVOICES_SEC, WAL_SEC, COPY_SEC = 3600, 30, 60, 300
 DECIMALS_TOLD = 10
 """Of the prices that the gateway's API tells; its database has all of them."""
 Clock = Callable[[], datetime]
@@ -49,11 +52,12 @@ class Parts:
     counters: CounterBook
     publication: Publication
     sample: Sample | None
+    invoicing: Invoicing
 
 
 def assemble(settings: Settings, clock: Clock = utc) -> Parts:
     """Nothing is asked of anybody yet."""
-    db = Db(settings.database)
+    db = Db(settings.database, replicated=bool(settings.replica))
     prices = PriceBook(db, clock)
     catalog = Catalog(_source(settings), prices, clock)
     api, sample = _api(settings, catalog, clock)
@@ -69,7 +73,8 @@ def assemble(settings: Settings, clock: Clock = utc) -> Parts:
         decimals=None if by_sql else DECIMALS_TOLD,
         clock=clock,
     )
-    return Parts(settings, db, prices, catalog, gateway, api, CounterBook(db), publication, sample)
+    invoicing = invoicing_of(settings, db, lambda: model_names(catalog), clock, CUSTOMERS if sample else {})
+    return Parts(settings, db, prices, catalog, gateway, api, CounterBook(db), publication, sample, invoicing)
 
 
 def jobs_of(parts: Parts, clock: Clock = utc) -> Jobs:
@@ -82,8 +87,20 @@ def jobs_of(parts: Parts, clock: Clock = utc) -> Jobs:
         Job("counters", COUNTERS_SEC, lambda: count(parts, clock)),
         Job("rows", SYNC_SEC, sync.run),
         Job("sheet", SHEET_SEC, parts.publication.tick),
+        Job("odoo", ODOO_SEC, parts.invoicing.watch.look),
+        Job("invoices", INVOICES_SEC, parts.invoicing.automation.tick),
+        Job("wal", WAL_SEC, parts.db.shorten_wal),
+        Job("copy", COPY_SEC, NightlyCopy(parts.db, clock).tick),
         clock=clock,
     )
+
+
+def model_names(catalog: Catalog) -> Mapping[str, str]:
+    """What models are called that are for sale; usage is told also while they cannot be read."""
+    try:
+        return {offer.model: offer.document["name"] for offer in catalog.current().offers}
+    except SourceError:
+        return {}
 
 
 def count(parts: Parts, clock: Clock = utc) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from control_app.counters import uncounted
@@ -55,13 +55,17 @@ class KeyVerdict:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A range of time. `read_through`: see complete_through. `uncounted`: spans for which nobody counted beside the log."""
+    """A range of time. `read_through`: see complete_through. `uncounted`: spans for which nobody counted beside the log.
+
+    `usage`: by key and customer.
+    """
 
     within: Range
     read_through: int | None
     dropped: int
     uncounted: Sequence[tuple[int, int]]
     keys: Sequence[KeyVerdict]
+    usage: Mapping[tuple[int, int], Usage]
 
     @property
     def is_read(self) -> bool:
@@ -97,18 +101,22 @@ class Completeness:
     def verdict(self, within: Range) -> Verdict:
         """On the whole hours *within*; all keys that have rows or counts in it."""
         first, end = within.start // HOUR, within.end // HOUR
+        usage = self._reader.by(("key", "customer"), within)
+        unused, unrated = Counter[int](), Counter[int]()
+        for (key, _), used in usage.items():
+            unused[key] += used.unused
+            unrated[key] += used.unrated
         gaps: defaultdict[int, list[Gap]] = defaultdict(list)
         for key, hour, last, missing in sorted([*self._db.connection.execute(_SHORT, [first, end]), *self._paused(first, end)]):
             _add(gaps[key], Gap(max(hour * HOUR, within.start), (last + 1) * HOUR, missing))
-        used = {key: usage for (key,), usage in self._reader.by(("key",), within).items()}
         verdicts = [
-            KeyVerdict(key, logged, counted, used.get(key, Usage()).unused, used.get(key, Usage()).unrated, gaps[key])
+            KeyVerdict(key, logged, counted, unused[key], unrated[key], gaps[key])
             for key, logged, counted in self._db.connection.execute(_COUNTED, [first, end])
         ]
         dropped = self._db.connection.execute(
             "SELECT coalesce(sum(requests), 0) FROM dropped WHERE hour >= ? AND hour < ?", [first, end]
         ).fetchone()[0]
-        return Verdict(within, complete_through(self._db), dropped, list(uncounted(self._db, *within)), verdicts)
+        return Verdict(within, complete_through(self._db), dropped, list(uncounted(self._db, *within)), verdicts, usage)
 
     def _paused(self, first: int, end: int) -> Iterator[tuple[int, int, int, int]]:
         """What is missing over hours in which nobody read the counters; their counts stand in the last hour."""

@@ -12,7 +12,7 @@ from control_app.completeness import Completeness, KeyVerdict, Verdict
 from control_app.counters import counting_since
 from control_app.database import Db
 from control_app.spans import HOUR, Range, time_of
-from control_app.usage import Usage, UsageReader
+from control_app.usage import Usage
 
 Code = Literal[
     "unrated", "unmapped-key", "lost-customer", "missing-requests", "without-usage", "read-differently", "not-read", "not-counted"
@@ -53,7 +53,7 @@ class Holds:
     """Finds the holds of a range in *db*, anew at each call."""
 
     def __init__(self, db: Db) -> None:
-        self._db, self._reader, self._completeness = db, UsageReader(db), Completeness(db)
+        self._db, self._completeness = db, Completeness(db)
 
     def within(self, within: Range) -> list[Hold]:
         """All holds on usage that started *within*; those on everybody first."""
@@ -62,9 +62,8 @@ class Holds:
     def of(self, verdict: Verdict) -> list[Hold]:
         """The same, where there is a verdict on the range already."""
         within = verdict.within
-        usage = self._reader.by(("key", "customer"), within)
         customers: defaultdict[int, set[int]] = defaultdict(set)
-        for key, customer in usage:
+        for key, customer in verdict.usage:
             customers[key].add(customer)
         found: list[Hold] = []
         if not verdict.is_read:
@@ -78,7 +77,7 @@ class Holds:
         if not is_counted:
             spans = ", ".join(f"{_time(start):%Y-%m-%d %H:%M} to {_time(end):%Y-%m-%d %H:%M}" for start, end in uncounted)
             found.append(Hold(None, "not-counted", f"not counted beside the log: {spans}", _time(uncounted[0][0])))
-        for (key, customer), used in usage.items():
+        for (key, customer), used in verdict.usage.items():
             found += _of_usage(customer, names[key], used, within)
         for key_verdict in verdict.keys:
             for customer in customers[key_verdict.key] or {self._holder(key_verdict.key, within.end)}:

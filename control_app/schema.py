@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlite_utils import Database, Migrations
 
+from control_app.invoicing import tables as invoicing
 from control_app.price_schema import STATEMENTS
 
 migrations = Migrations("control")
@@ -34,6 +35,19 @@ def ledger(db: Database) -> None:
     """
     for statement in LEDGER.split(";"):  # not executescript, which would commit
         db.conn.execute(statement)
+
+
+@migrations()
+def invoices(db: Database) -> None:
+    """Invoices, runs, holds that were released."""
+    for statement in invoicing.STATEMENTS:
+        db.conn.execute(statement)
+
+
+@migrations()
+def marks(db: Database) -> None:
+    """When something was last: `written` (see database.py), `restored` (see replica.py). Microseconds since 1970 UTC."""
+    db.conn.execute("CREATE TABLE marks (name TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID")
 
 
 COUNTS = """requests INTEGER NOT NULL, unused INTEGER NOT NULL, unrated INTEGER NOT NULL,

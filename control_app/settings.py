@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
@@ -10,9 +11,10 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from control_app.key_check import AdminKeys
+from control_app.spans import parse_month
 
 PREFIX = "CONTROL_"
-REQUIRED_IN_A_CLUSTER = ("LOCATION", "DATABASE", "MODELS_NAMESPACE", "GATEWAY", "LOGIN_HEADER", "PROXIES")
+REQUIRED_IN_A_CLUSTER = ("LOCATION", "DATABASE", "MODELS_NAMESPACE", "GATEWAY", "ODOO", "LOGIN_HEADER", "PROXIES")
 REQUIRED_OF_A_GATEWAY = {"api": ("GATEWAY_URL", "GATEWAY_PASSWORD"), "postgres": ("GATEWAY_URL", "GATEWAY_PASSWORD", "GATEWAY_DSN")}
 EXAMPLES = Path(__file__).parent / "examples" / "models"
 
@@ -32,6 +34,14 @@ class Settings(BaseSettings):
     # Not CONTROL_PORT: Kubernetes gives pods a variable of that name for a Service called `control`.
     bind: str = Field(default="127.0.0.1:8080", pattern=r"^[^:\s]+:[0-9]{1,5}$", description="address and port to listen on")
     database: Path = Field(default=Path("var/control.sqlite3"), description="the SQLite file; its folder is made")
+    replica: str = Field(
+        default="",
+        pattern=r"^((file:///|s3://[^/\s]+/)\S+)?$",
+        description="where Litestream replicates it to: file:///folder, s3://bucket/path",
+    )
+    replica_endpoint: str = Field(default="", description="the bucket's address, where it is not Amazon's")
+    replica_region: str = Field(default="", description="the bucket's region")
+    litestream: str = Field(default="litestream", description="the program")
     models: Literal["files", "kubernetes"] = Field(default="files", description="where models are read from")
     models_dir: Path = Field(default=EXAMPLES, description="folder of Model YAML files, with models = files")
     models_namespace: str = Field(default="", description="namespace of the Model objects, with models = kubernetes")
@@ -49,6 +59,24 @@ class Settings(BaseSettings):
     sheet_file: Path = Field(default=Path("var/sheet.json"), description="the gateway's price sheet; in a cluster a ConfigMap")
     jobs: Literal["here", "elsewhere"] = Field(default="here", description="whether the gateway is read by the web's process")
     currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$", description="of all prices and amounts")
+    odoo: Literal["none", "double", "json2"] = Field(default="double", description="where invoices go: nowhere, a double, or Odoo")
+    odoo_url: str = Field(default="", description="Odoo's address")
+    odoo_database: str = Field(default="", description="its database")
+    odoo_company: int = Field(default=1, ge=1, description="the id of the company that bills")
+    odoo_product: str = Field(default="AI-INFERENCE", description="internal reference of the product on the lines")
+    odoo_key: SecretStr = Field(default=SecretStr(""), description="API key of the user that makes the invoices")
+    odoo_previous_key: SecretStr = Field(default=SecretStr(""), description="the key before, which is revoked once odoo_key was used")
+    odoo_partner_field: str = Field(
+        default="ref", pattern=r"^[a-z_][a-z0-9_]*$", description="the partner's field that has the gateway's customer id"
+    )
+    odoo_file: Path | None = Field(default=None, description="where the double keeps itself; without it beside the database")
+    invoice_from: str = Field(default="", description="the first month that is ever billed, like 2026-12")
+    automatic: Literal["off", "draft", "send"] = Field(default="off", description="what happens on the 2nd of a month by itself")
+    brake_invoice: Decimal | None = Field(default=None, gt=0, description="the largest invoice that goes out unseen")
+    brake_run: Decimal | None = Field(default=None, gt=0, description="the largest month, of all customers")
+    brake_change: Decimal | None = Field(default=None, gt=1, description="the largest ratio to a customer's last invoice")
+    payment_days: int = Field(default=15, ge=0, le=365, description="days until an invoice is due")
+    slack_webhook: SecretStr = Field(default=SecretStr(""), description="Slack's incoming webhook, which is told of each run")
     admin_keys: str = Field(default="", repr=False, description="name:scope+scope:sha256-of-the-key, separated by commas")
     usage_per_minute: int = Field(default=120, ge=1, description="requests that a key has at /usage")
     login_header: str = Field(
@@ -68,6 +96,7 @@ class Settings(BaseSettings):
             problems += [f"{PREFIX}{str(detail['loc'][0]).upper()}: {detail['msg']}, got {detail['input']!r}" for detail in details]
             raise SettingsError("; ".join([*_missing(None), *problems])) from None
         problems += _missing(settings)
+        problems += _of_invoicing(settings)
         try:
             AdminKeys(settings.admin_keys)
         except ValueError as error:
@@ -75,6 +104,30 @@ class Settings(BaseSettings):
         if problems:
             raise SettingsError("; ".join(problems))
         return settings
+
+    @property
+    def first_month(self) -> int | None:
+        """`invoice_from` by its number; None where none was said."""
+        return parse_month(self.invoice_from)
+
+
+def _of_invoicing(settings: Settings) -> list[str]:
+    problems: list[str] = []
+    if settings.invoice_from and settings.first_month is None:
+        problems.append(f"{PREFIX}INVOICE_FROM: {settings.invoice_from!r} is no month; write it like 2026-12")
+    if settings.odoo == "json2":
+        names = [
+            name for name in ("odoo_url", "odoo_database", "odoo_key", "invoice_from") if getattr(settings, name) in ("", SecretStr(""))
+        ]
+        problems += [f"{PREFIX}{name.upper()}: missing, and {PREFIX}ODOO=json2 needs it" for name in names]
+    if settings.automatic != "off" and not settings.invoice_from:
+        problems.append(f"{PREFIX}INVOICE_FROM: missing, and {PREFIX}AUTOMATIC={settings.automatic} bills from it on")
+    if settings.automatic != "off" and settings.odoo == "none":
+        problems.append(f"{PREFIX}AUTOMATIC: {settings.automatic}, but {PREFIX}ODOO=none makes no invoices")
+    if settings.automatic == "send":
+        names = [name for name in ("brake_invoice", "brake_run", "brake_change") if getattr(settings, name) is None]
+        problems += [f"{PREFIX}{name.upper()}: missing, and {PREFIX}AUTOMATIC=send needs it" for name in names]
+    return problems
 
 
 def _missing(settings: Settings | None) -> list[str]:
@@ -91,6 +144,8 @@ def _missing(settings: Settings | None) -> list[str]:
         problems += [f"{name}: missing, and with {PREFIX}MODELS=kubernetes nothing is guessed" for name in names]
         if "GATEWAY" in given and (settings.gateway if settings else _variable("GATEWAY")) == "double":
             problems.append(f"{PREFIX}GATEWAY: double, whose usage is invented; in a cluster it is api or postgres")
+        if "ODOO" in given and (settings.odoo if settings else _variable("ODOO")) == "double":
+            problems.append(f"{PREFIX}ODOO: double, whose invoices reach nobody; in a cluster it is none or json2")
     if settings:
         needed = REQUIRED_OF_A_GATEWAY.get(settings.gateway, ())
         names = [name for name in needed if getattr(settings, name.lower()) in ("", SecretStr(""))]

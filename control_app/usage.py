@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
@@ -71,9 +72,24 @@ class UsageReader:
         with self._db.snapshot() as db:
             pieces = list(_pieces(db, within, _tables(dimensions, of_all=key is None and customer is None)))
             query = _query(dimensions, pieces, key, customer)
-            found = db.execute(query, {"key": key, "customer": customer}).fetchall()
-        size = len(dimensions)
-        return {tuple(row[:size]): Usage(*row[size:]) for row in found}
+            size, found = len(dimensions), db.execute(query, {"key": key, "customer": customer})
+            return {tuple(row[:size]): Usage(*row[size:]) for row in found}
+
+    def billed(self, month: int, customers: Range) -> Iterator[tuple[int, int, int, int, Usage]]:
+        """What is billed in *month* to the *customers* of these numbers: customer, month of the usage, model, price, usage; by customer.
+
+        The lines of invoices. Usage of earlier months is what came after they were closed.
+        """
+        found = self._db.connection.execute(_BILLED, {"month": month, "first": customers.start, "end": customers.end})
+        return ((*row[:4], Usage(*row[4:])) for row in found)
+
+    def billed_to(self, month: int) -> dict[int, int]:
+        """Exact amounts (pico-units) of all customers to whom something is billed in *month*, by their numbers; 0 is nobody."""
+        found: Counter[int] = Counter()
+        # Added here: SQLite would sort the month by customer, in memory.
+        for customer, amount in self._db.connection.execute(_BILLED_TO, {"month": month}):
+            found[customer] += amount
+        return dict(sorted(found.items()))
 
 
 def _tables(dimensions: Sequence[Dimension], *, of_all: bool) -> Sequence[str]:
@@ -153,6 +169,18 @@ def _source(table: str, piece: Range, names: str) -> str:
     return f"SELECT {columns} FROM {table} WHERE day >= {piece.start // DAY} AND day < {piece.end // DAY}"
 
 
+_SUMMED = ", ".join(f"sum(m.{name})" for name in SUMS)
+# Key by key of a few customers; what came late has an index of its own, since it is little and may be of any month.
+_BILLED = f"""SELECT m.customer, m.month, m.model, m.price, {_SUMMED} FROM (
+    SELECT ck.customer AS owner, m.* FROM customer_keys ck CROSS JOIN months m
+      ON m.month = :month AND m.key = ck.key AND m.customer = ck.customer AND m.billed_in = :month
+      WHERE ck.customer >= :first AND ck.customer < :end
+    UNION ALL SELECT m.customer, m.* FROM months m INDEXED BY months_late
+      WHERE m.billed_in = :month AND m.billed_in != m.month AND m.customer >= :first AND m.customer < :end) m
+  GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"""
+_BILLED_TO = """SELECT customer, amount FROM months WHERE month = :month AND billed_in = :month AND requests + unrated > 0
+  UNION ALL SELECT customer, amount FROM months INDEXED BY months_late
+    WHERE billed_in = :month AND billed_in != month AND requests + unrated > 0"""
 _TOKENS = ", ".join(f"{billed} AS {name}" for billed, name in zip(BILLED_TOKENS, TOKENS.split(", "), strict=True))
 _ROWS = f"""SELECT at, key, at / {DAY} AS day, model, coalesce(customer, 0) AS customer, coalesce(price, 0) AS price, billed_in,
   used AS requests, 1 - used AS unused, amount IS NULL AS unrated, {_TOKENS}, {PLAIN_PROMPT} AS plain_prompt,

@@ -93,11 +93,11 @@ def to_csv(report: Mapping[str, Any], group_by: GroupBy | None) -> str:
     whole = [report["summary"]["currency"], report["complete_through"] or "", notices]
     for group in report[list_name] if list_name else [report]:
         for line in group["models"]:
-            rows.writerow(_safe([*(group[name] for name in group_columns), *(line[name] for name in _MODEL_COLUMNS), *whole]))
+            rows.writerow(safe([*(group[name] for name in group_columns), *(line[name] for name in _MODEL_COLUMNS), *whole]))
     return text.getvalue()
 
 
-def _safe(cells: Iterable[Any]) -> Iterator[Any]:
+def safe(cells: Iterable[Any]) -> Iterator[Any]:
     """A name that begins like a formula gets an apostrophe, or spreadsheets would compute it."""
     for cell in cells:
         yield f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

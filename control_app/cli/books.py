@@ -16,6 +16,7 @@ from control_app.cli.tables import Cell, as_json_option, moment, show
 from control_app.directory import customer_number
 from control_app.gateway import GatewayError
 from control_app.holds import Holds
+from control_app.invoicing.odoo_watch import WARNED_DAYS
 from control_app.money import plain_amount
 from control_app.periods import PeriodError, day_text, parse_period
 from control_app.publication import sheet_state
@@ -140,6 +141,8 @@ def doctor(settings: Settings, *, as_json: bool) -> None:
         "sheet": lambda: _sheet(parts),
         "ledger": lambda: f"complete through {moment(complete_through(parts.db))}",
         "holds": lambda: _holds(parts),
+        "odoo": lambda: _odoo(parts),
+        "invoicing": lambda: _invoicing(parts),
     }
     rows: list[dict[str, Cell]] = []
     for name, check in checks.items():
@@ -174,6 +177,27 @@ def _sheet(parts: Parts) -> str:
         since = f"since {state.out_since:%Y-%m-%d %H:%M}Z" if state.out_since else "since the first look"
         raise _FoundError(f"the gateway's prices differ {since}: {state.error or state.differences}")
     return f"the gateway has our prices, as of {state.checked_at:%Y-%m-%d %H:%M}Z"
+
+
+def _odoo(parts: Parts) -> str:
+    state = parts.invoicing.watch.look()
+    if state is None:
+        return "this location has none"
+    if state.error or state.problems:
+        raise _FoundError(state.error or "; ".join(f"{problem.message}: {problem.remedy}" for problem in state.problems))
+    left = state.days_left(parts.invoicing.planning.clock())
+    if left is not None and left <= WARNED_DAYS[0]:
+        raise _FoundError(f"the key to Odoo ends in {left} days; make a new one: control odoo rotate-key")
+    return f"Odoo {state.version}, invoices can be made; the key ends {moment(state.key_expires)}"
+
+
+def _invoicing(parts: Parts) -> str:
+    if halted := parts.invoicing.planning.book.halted():
+        raise _FoundError(f"{halted}; control invoices continue lets it go on")
+    runs = parts.invoicing.runs.all()
+    if cut_off := [run for run in runs if run.finished_at is None]:
+        raise _FoundError("; ".join(f"the run {run.id} of {month_text(run.month)} is not through: {run.error}" for run in cut_off))
+    return f"the last run was of {month_text(runs[0].month)}" if runs else "nothing was billed yet"
 
 
 def _holds(parts: Parts) -> str:

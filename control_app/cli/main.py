@@ -9,7 +9,7 @@ import sys
 import click
 
 from control_app import logs
-from control_app.cli import books, prices, serve
+from control_app.cli import books, invoices, odoo, prices, replica, serve
 from control_app.settings import PREFIX, Settings, SettingsError
 
 
@@ -40,5 +40,6 @@ def control(context: click.Context) -> None:
         logging.getLogger().setLevel(logging.WARNING)
 
 
-for command in (serve.jobs, books.usage, prices.prices, books.sync, books.doctor, books.seed_demo):
+_OF_BOOKS = (books.usage, prices.prices, invoices.invoices, books.sync, books.doctor, books.seed_demo)
+for command in (serve.jobs, *_OF_BOOKS, odoo.odoo, replica.replica):
     control.add_command(command)

@@ -8,7 +8,6 @@ import socket
 import sqlite3
 import sys
 import threading
-from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -16,14 +15,16 @@ import click
 from control_app.assembly import assemble, jobs_of
 from control_app.database import Db
 from control_app.demo import KEYS
+from control_app.litestream import ReplicaError
 from control_app.price_book import PriceBook
+from control_app.replica import refuse_older
 from control_app.settings import PREFIX, Settings
 
 
 def serve(settings: Settings) -> NoReturn:
     """Replace this process by gunicorn."""
     busy = _cannot_listen(settings.bind, "BIND") or _cannot_listen(settings.metrics_bind, "METRICS_BIND")
-    if problem := busy or _cannot_keep(settings.database):
+    if problem := busy or _is_older(settings) or _cannot_keep(settings):
         click.echo(f"control_app: {problem}", err=True)
         sys.exit(1)
     click.echo(_addresses(settings), err=True)
@@ -35,6 +36,9 @@ def serve(settings: Settings) -> NoReturn:
 @click.pass_obj
 def jobs(settings: Settings) -> None:
     """Read the gateway and keep its price sheet, beside a web with CONTROL_JOBS=elsewhere."""
+    if problem := _is_older(settings):
+        click.echo(f"control_app: {problem}", err=True)
+        sys.exit(1)
     parts = assemble(settings)
     running = jobs_of(parts)
     stopping = threading.Event()
@@ -58,12 +62,21 @@ def _cannot_listen(bind: str, name: str) -> str | None:
     return None
 
 
-def _cannot_keep(database: Path) -> str | None:
+def _is_older(settings: Settings) -> str | None:
+    """Why the database may not be gone on with: its replica has more, or does not answer."""
+    try:
+        refuse_older(settings)
+    except (ReplicaError, OSError) as error:
+        return str(error)
+    return None
+
+
+def _cannot_keep(settings: Settings) -> str | None:
     """Why nothing can be kept there; a worker of gunicorn would only fail to boot."""
     try:
-        PriceBook(Db(database)).check()
+        PriceBook(Db(settings.database, replicated=bool(settings.replica))).check()
     except (OSError, sqlite3.Error) as error:
-        return f"cannot use the database {database} ({error}); choose another file with {PREFIX}DATABASE"
+        return f"cannot use the database {settings.database} ({error}); choose another file with {PREFIX}DATABASE"
     return None
 
 

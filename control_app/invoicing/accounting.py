@@ -129,8 +129,8 @@ class Accounting(Protocol):
         """Create it as a draft; its id."""
         ...
 
-    def read(self, id: int) -> Move:
-        """As it is now; RefusedError where there is none."""
+    def read(self, id: int) -> Move | None:
+        """As it is now; None where a person has deleted it."""
         ...
 
     def attach(self, id: int, name: str, content: bytes) -> None:
@@ -141,12 +141,16 @@ class Accounting(Protocol):
         """Post the draft: it gets its number and can no longer be changed."""
         ...
 
-    def send(self, id: int) -> None:
-        """Have the posted move sent to its partner by e-mail; a second call is a second e-mail."""
+    def prepare_mail(self, id: int) -> int:
+        """Make ready to send the posted move to its partner by e-mail; what `send` takes. Nothing is sent yet, whatever it raises."""
         ...
 
-    def mails(self, id: int) -> Sequence[Mail]:
-        """What became of the move's e-mails; empty where none was ordered, as for a partner without an address."""
+    def send(self, mail: int) -> None:
+        """Send what was made ready; a second e-mail, where one was sent before."""
+        ...
+
+    def mails(self, id: int, partner: int) -> Sequence[Mail]:
+        """What became of the move's e-mails to *partner*; empty where none was ordered, as for one without an address."""
         ...
 
     def cancel(self, id: int) -> None:

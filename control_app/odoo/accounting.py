@@ -50,10 +50,12 @@ class OdooAccounting:
         self._lock = threading.Lock()
 
     def preflight(self) -> Preflight:
-        """Whether invoices can be made; what was known of journal, currency and product is read anew."""
+        """Whether invoices can be made; journal, currency and product are read anew, so that no creation has to wait for them."""
         found = check(self._odoo, self._wanted)
-        with self._lock:
-            self._places = None
+        if not found.problems:
+            with self._lock:
+                self._places = None
+            self._known()
         return found
 
     def partners(self, ids: Collection[int], references: Collection[str], names: Collection[str]) -> Sequence[Partner]:
@@ -80,12 +82,10 @@ class OdooAccounting:
         """Create it as a draft; its id."""
         return self._odoo.write("account.move", "create", new_id, vals_list=[self._vals(draft)])
 
-    def read(self, id: int) -> Move:
-        """As it is now; RefusedError where there is none."""
-        moves = self._odoo.read("account.move", "read", self._moves, ids=[id], fields=MOVE)
-        if not moves:
-            raise RefusedError(f"Odoo account.move/read: there is no entry {id}")
-        return moves[0]
+    def read(self, id: int) -> Move | None:
+        """As it is now; None where there is none: a search, since to read what is not there is an error."""
+        moves = self._odoo.read("account.move", "search_read", self._moves, domain=[["id", "=", id]], fields=MOVE, limit=1)
+        return moves[0] if moves else None
 
     def attach(self, id: int, name: str, content: bytes) -> None:
         """Attach a CSV file to the move, once."""
@@ -108,22 +108,25 @@ class OdooAccounting:
             # Modules may ask a person back, in a window.
             raise UnclearError(f"Odoo account.move/action_post: answered with a window ({answer.get('res_model')}), perhaps before posting")
 
-    def send(self, id: int) -> None:
-        """Have the posted move sent to its partner by e-mail; a second call is a second e-mail."""
+    def prepare_mail(self, id: int) -> int:
+        """A send wizard's id. One that is there or not sends nothing by itself."""
         try:
-            wizard = self._odoo.write(
-                "account.move.send.wizard", "create", new_id, vals_list=[{"move_id": id, "sending_methods": ["email"]}]
-            )
+            return self._odoo.write("account.move.send.wizard", "create", new_id, vals_list=[{"move_id": id, "sending_methods": ["email"]}])
         except UnclearError as error:
-            # A wizard that is there or not sends nothing by itself.
             raise UnavailableError(f"{error}; in any case nothing was sent") from None
-        self._odoo.write("account.move.send.wizard", "action_send_and_print", ids=[wizard])
 
-    def mails(self, id: int) -> Sequence[Mail]:
-        """What became of the move's e-mails: Odoo's mark that it was sent is set before any, and without any."""
+    def send(self, mail: int) -> None:
+        """Let the wizard send; a second call is a second e-mail."""
+        self._odoo.write("account.move.send.wizard", "action_send_and_print", ids=[mail])
+
+    def mails(self, id: int, partner: int) -> Sequence[Mail]:
+        """What became of the move's e-mails to *partner*: not those to colleagues who are told of something on it.
+
+        Odoo's mark that it was sent is set before any, and without any.
+        """
         domain = [["model", "=", "account.move"], ["res_id", "=", id]]
         messages = [row["id"] for row in self._odoo.read("mail.message", "search_read", rows("model"), domain=domain, fields=["model"])]
-        domain = [["mail_message_id", "in", messages], ["notification_type", "=", "email"]]
+        domain = [["mail_message_id", "in", messages], ["notification_type", "=", "email"], ["res_partner_id", "=", partner]]
         found = self._odoo.read("mail.notification", "search_read", rows(*NOTIFICATION), domain=domain, fields=NOTIFICATION, order="id")
         return [_mail(row) for row in found]
 

@@ -22,6 +22,8 @@ from control_app.odoo.shapes import anything, is_object, member
 CONNECT_SEC, READ_SEC = 10, 60
 WRITE_SEC = 150
 """More than the 120 s after which Odoo itself gives up: what has no answer by then mostly was not done."""
+WRITES_BEGIN_SEC = 60
+"""No try of a write begins later: whoever noted it knows until when it may come through (WRITE_SEC after this)."""
 LONGEST_PAUSE_SEC = 60
 FIRST_WAIT_SEC = 1
 LONGEST_MESSAGE = 300
@@ -52,7 +54,7 @@ NOT_DONE = (Failure.NO_CONNECTION, Failure.BUSY)
 SHAPELESS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 """What reading an answer raises that is no JSON, or not what it should be."""
 NO_REQUEST = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
-OK, MOVED, UNAUTHORIZED, NOT_FOUND, CONFLICT, TOO_MANY, SERVER_ERROR = 200, 300, 401, 404, 409, 429, 500
+OK, MOVED, UNAUTHORIZED, NOT_FOUND, TIMED_OUT, CONFLICT, TOO_MANY, SERVER_ERROR = 200, 300, 401, 404, 408, 409, 429, 500
 
 
 class _FailedError(Exception):
@@ -79,6 +81,7 @@ class OdooClient:
         *,
         transport: httpx2.BaseTransport | None = None,
         sleep: Callable[[float], object] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
         at_once: int = 4,
     ) -> None:
         if not _SENDABLE.fullmatch(key):
@@ -88,7 +91,7 @@ class OdooClient:
             headers["X-Odoo-Database"] = database
         limits = httpx2.Limits(max_connections=at_once, max_keepalive_connections=at_once)
         self._http = httpx2.Client(base_url=url, headers=headers, limits=limits, transport=transport)
-        self.key, self._sleep = key, sleep
+        self.key, self._sleep, self._clock = key, sleep, clock
         self._place = (url, database, transport)
         self._places = threading.BoundedSemaphore(at_once)
         self._gate = threading.Lock()
@@ -107,7 +110,7 @@ class OdooClient:
     def with_key(self, key: str) -> OdooClient:
         """One that asks the same Odoo with another key."""
         url, database, transport = self._place
-        return OdooClient(url, database, key, transport=transport, sleep=self._sleep)
+        return OdooClient(url, database, key, transport=transport, sleep=self._sleep, clock=self._clock)
 
     def read(self, model: str, method: str, shape: Callable[[Any], T] = anything, **arguments: Any) -> T:
         """The answer of a method that changes nothing, in *shape*. Tried again where that may help."""
@@ -123,9 +126,10 @@ class OdooClient:
 
     def _result(self, method: str, path: str, body: bytes | None, shape: Callable[[Any], T], *, is_write: bool) -> T:
         failures: Counter[Failure] = Counter()
+        until = self._clock() + WRITES_BEGIN_SEC if is_write else None
         while True:
             try:
-                return self._once(method, path, body, shape, WRITE_SEC if is_write else READ_SEC)
+                return self._once(method, path, body, shape, until)
             except _FailedError as failed:
                 failure = failed.failure
                 if is_write and failure not in NOT_DONE:
@@ -146,11 +150,14 @@ class OdooClient:
                 self._sleep(backing_off if failed.pause is None else failed.pause)
                 self._pauses += 1
 
-    def _once(self, method: str, path: str, body: bytes | None, shape: Callable[[Any], T], read_sec: int) -> T:
-        timeout = httpx2.Timeout(read_sec, connect=CONNECT_SEC)
+    def _once(self, method: str, path: str, body: bytes | None, shape: Callable[[Any], T], until: float | None) -> T:
+        """One try; of a write, only *until* then."""
+        timeout = httpx2.Timeout(READ_SEC if until is None else WRITE_SEC, connect=CONNECT_SEC)
         with self._places:
             with self._gate:
                 seen = self._pauses
+            if until is not None and self._clock() > until:
+                raise self._error(UnavailableError, path, f"was too busy for {WRITES_BEGIN_SEC} s; nothing was done")
             try:
                 response = self._http.request(method, path, content=body, timeout=timeout)
             except NO_REQUEST as error:
@@ -174,7 +181,7 @@ class OdooClient:
             raise _FailedError(Failure.LOCKED, told)
         if status == SERVER_ERROR:
             raise _FailedError(Failure.BROKEN, told)
-        if not MOVED <= status < SERVER_ERROR:
+        if status == TIMED_OUT or not MOVED <= status < SERVER_ERROR:
             raise _FailedError(Failure.UNANSWERED, told)
         hints = {
             UNAUTHORIZED: "; is the API key right, and has it not ended?",

@@ -154,15 +154,20 @@ class FakeOdoo:
         with self._store.transaction():
             return list(self._store.all(model))
 
-    def add(self, model: str, **values: Any) -> int:
+    def add(self, model: str, /, **values: Any) -> int:
         """A record that a person made; its id."""
         with self._store.transaction():
             return self._store.add(model, values)
 
-    def change(self, model: str, id: int, **values: Any) -> None:
+    def change(self, model: str, id: int, /, **values: Any) -> None:
         """What a person changed."""
         with self._store.transaction():
             self._store.change(model, id, **values)
+
+    def remove(self, model: str, id: int) -> None:
+        """What a person deleted."""
+        with self._store.transaction():
+            self._store.delete(model, id)
 
     def close(self) -> None:
         """Close its file."""

@@ -14,7 +14,8 @@ Time = Annotated[str, Field(pattern=_UTC, json_schema_extra={"format": "date-tim
 Date = Annotated[str, Field(json_schema_extra={"format": "date"})]
 
 
-def _example(value: JsonValue) -> JsonDict:
+def example(value: JsonValue) -> JsonDict:
+    """What a shape looks like."""
     return {"examples": [value]}
 
 
@@ -29,7 +30,7 @@ class _Shape(BaseModel):
 class Problem(BaseModel):
     """Problem details (RFC 9457)."""
 
-    model_config = ConfigDict(extra="allow", json_schema_extra=_example(_problem(404, "Not Found", "there is no such page")))
+    model_config = ConfigDict(extra="allow", json_schema_extra=example(_problem(404, "Not Found", "there is no such page")))
 
     type: str
     title: str
@@ -48,7 +49,7 @@ class BadRequest(Problem):
     """Problem details that name each parameter at fault."""
 
     model_config = ConfigDict(
-        json_schema_extra=_example(
+        json_schema_extra=example(
             {
                 **_problem(400, "Bad Request", "group_by: 'week' is none of day, key"),
                 "errors": [{"parameter": "group_by", "detail": "'week' is none of day, key"}],
@@ -63,7 +64,7 @@ class NotReady(Problem):
     """Why the service is not ready."""
 
     model_config = ConfigDict(
-        json_schema_extra=_example(
+        json_schema_extra=example(
             {**_problem(503, "Service Unavailable", "not ready"), "problems": ["the database /data/control.sqlite3 cannot be written"]}
         )
     )
@@ -95,7 +96,7 @@ class Offer(BaseModel):
 class PriceList(_Shape):
     """The models for sale."""
 
-    model_config = ConfigDict(json_schema_extra=_example({"data": [{"id": "llama-3.1-8b", "name": "Llama 3.1 8B"}]}))
+    model_config = ConfigDict(json_schema_extra=example({"data": [{"id": "llama-3.1-8b", "name": "Llama 3.1 8B"}]}))
 
     data: list[Offer]
 
@@ -115,7 +116,7 @@ class PricingSheet(RootModel[dict[str, SheetEntry]]):
     """Bifrost's price sheet: `<provider>/<model>` to prices."""
 
     model_config = ConfigDict(
-        json_schema_extra=_example(
+        json_schema_extra=example(
             {
                 "kubeai/llama-3.1-8b": {
                     "provider": "kubeai",
@@ -186,7 +187,7 @@ class Usage(_Shape):
     """`models`: the costliest first. `days`, `keys`: with `group_by`. `complete_through`: usage before it is complete; null at first."""
 
     model_config = ConfigDict(
-        json_schema_extra=_example(
+        json_schema_extra=example(
             {
                 "period": {"start": "2026-10-01T00:00:00Z", "end": "2026-11-01T00:00:00Z"},
                 "complete_through": "2026-11-02T00:00:07Z",

@@ -9,6 +9,8 @@ from flask import current_app
 
 from control_app.catalog import Catalog
 from control_app.database import Db
+from control_app.invoicing.assembly import Invoicing
+from control_app.invoicing.desk import Desk
 from control_app.jobs import Jobs
 from control_app.metrics import Metrics
 from control_app.price_book import PriceBook
@@ -29,6 +31,8 @@ class Services:
     access: Access
     reports: UsageReports
     metrics: Metrics
+    invoicing: Invoicing
+    desk: Desk
 
 
 def services() -> Services:

@@ -14,7 +14,7 @@ from werkzeug.exceptions import BadRequest, HTTPException, ServiceUnavailable
 from control_app.catalog import SourceError
 
 # Pages are server-rendered, without scripts or foreign content.
-POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 PROBLEM = "application/problem+json"
 RETRY_MODELS_SEC = 15
 log = structlog.stdlib.get_logger("control_app.web")
@@ -70,7 +70,7 @@ def _answer(status: int, detail: str, **extension: Any) -> Response:
 def _finish(response: Response) -> Response:
     response.headers["Content-Security-Policy"] = POLICY
     response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers.setdefault("Referrer-Policy", "no-referrer")
     if request.path not in ("/healthz", "/readyz"):
         log.info("request", method=request.method, path=request.path, status=response.status_code)
     return response

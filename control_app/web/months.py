@@ -44,6 +44,7 @@ def month(month: str) -> str:
     verdict = Completeness(db).verdict(told) if told else None
     return render_template(
         "month.html",
+        number=number,
         name=month_name(number),
         before=number - 1 if within.start else None,
         after=number + 1 if number < now else None,

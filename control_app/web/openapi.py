@@ -20,6 +20,7 @@ from control_app.web.errors import PROBLEM
 
 VERSION = "3.1.0"
 JSON = "application/json"
+METHODS = ("GET", "POST")
 SECURITY: Mapping[str, Mapping[str, str]] = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "A virtual key of the gateway, or an admin key."},
     "bare": {"type": "apiKey", "in": "header", "name": "Authorization", "description": "The same key, without `Bearer`."},
@@ -52,7 +53,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Operation:
-    """What is told of a view, beside its docstring. `problems`: when which status is answered with problem details."""
+    """What is told of a view, beside its docstring. `problems`: when which status is answered with problem details; `body`: JSON."""
 
     summary: str
     answers: Mapping[int, Answer]
@@ -60,6 +61,7 @@ class Operation:
     shapes: Mapping[int, type[BaseModel]] = field(default_factory=dict[int, type[BaseModel]])
     parameters: Sequence[Parameter] = ()
     needs_key: bool = False
+    body: type[BaseModel] | None = None
 
 
 _OPERATIONS: dict[Callable[..., Any], Operation] = {}
@@ -112,10 +114,12 @@ def document(app: Flask) -> dict[str, Any]:
         "info": {
             "title": "Control service",
             "version": "1",
-            "description": "Prices of a location's models, and what was used. Times are UTC. Errors are problem details (RFC 9457).",
+            "description": "Prices of a location's models, usage and invoices. Times are UTC. Errors are problem details (RFC 9457).",
         },
         "paths": {
-            path: {"get": _operation(app, endpoint, operations[endpoint])} for path, endpoint in _paths(app) if endpoint in operations
+            path: {method: _operation(app, endpoint, method, operations[endpoint]) for method in methods}
+            for path, methods, endpoint in _paths(app)
+            if endpoint in operations
         },
         "components": {"schemas": schemas["$defs"], "securitySchemes": SECURITY},
     }
@@ -128,9 +132,10 @@ class _Schemas(GenerateJsonSchema):
         return False
 
 
-def _paths(app: Flask) -> Iterator[tuple[str, str]]:
+def _paths(app: Flask) -> Iterator[tuple[str, Sequence[str], str]]:
     for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
-        yield re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), rule.endpoint
+        methods = sorted(method.lower() for method in (rule.methods or ()) if method in METHODS)
+        yield re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), methods, rule.endpoint
 
 
 def _described(app: Flask) -> Iterator[tuple[str, Operation]]:
@@ -141,6 +146,8 @@ def _described(app: Flask) -> Iterator[tuple[str, Operation]]:
 
 def _shapes(operation: Operation) -> Iterator[type[BaseModel]]:
     yield Problem
+    if operation.body:
+        yield operation.body
     yield from operation.shapes.values()
     for answer in operation.answers.values():
         for shape in answer.content.values():
@@ -148,17 +155,19 @@ def _shapes(operation: Operation) -> Iterator[type[BaseModel]]:
                 yield shape
 
 
-def _operation(app: Flask, endpoint: str, operation: Operation) -> dict[str, Any]:
+def _operation(app: Flask, endpoint: str, method: str, operation: Operation) -> dict[str, Any]:
     view = app.view_functions[endpoint]
     answers = {str(status): _answer(answer) for status, answer in operation.answers.items()}
     problems = {str(status): _problem(status, when, operation.shapes.get(status, Problem)) for status, when in operation.problems.items()}
     described: dict[str, Any] = {
-        "operationId": view.__name__,
+        "operationId": view.__name__ if method == "get" else f"{method}_{view.__name__}",
         "summary": operation.summary,
         "description": inspect.getdoc(view) or "",
         "parameters": [_parameter(parameter) for parameter in operation.parameters],
         "responses": answers | problems,
     }
+    if operation.body:
+        described["requestBody"] = {"required": True, "content": {JSON: {"schema": _schema(operation.body)}}}
     if operation.needs_key:
         described["security"] = [{scheme: cast("list[str]", [])} for scheme in SECURITY]
     return described

@@ -18,14 +18,20 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from control_app import create_app
 from control_app.database import Db
+from control_app.ledger import Ledger
 from control_app.publication import Publication
 from control_app.settings import Settings
 from control_app.sheet_places import SheetFile
+from control_app.spans import DAY, microseconds
+from tests.control_app.ledgers import row
 from tests.control_app.models import ANNOTATION, priced, write
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 LAST_MONTH = (datetime.now(UTC).replace(day=1) - timedelta(days=1)).replace(day=1)
+# Last month cannot be billed on the 1st of this one.
+TO_BILL = (LAST_MONTH - timedelta(days=1)).replace(day=1)
+HELD = (TO_BILL - timedelta(days=1)).replace(day=1)
 
 
 class Nothing:
@@ -56,6 +62,7 @@ def service(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     settings = {"CONTROL_BIND": bind, "CONTROL_DATABASE": str(folder / "control.sqlite3"), "CONTROL_MODELS_DIR": str(models)}
     # No jobs: what the gateway charges stays as the earlier run left it.
     settings |= {"CONTROL_METRICS_BIND": "127.0.0.1:0", "CONTROL_SHEET_FILE": str(folder / "sheet.json"), "CONTROL_JOBS": "elsewhere"}
+    settings |= {"CONTROL_ODOO_FILE": str(folder / "odoo.sqlite3"), "CONTROL_BRAKE_INVOICE": "150"}
     # An earlier run of the service took the models' prices; since then one rose, another model is gone, and the gateway was not there.
     write(models, {**ANNOTATION, "id": "gone"}, "gone")
     catalog = create_app(Settings(database=folder / "control.sqlite3", models_dir=models)).extensions["services"].catalog
@@ -71,6 +78,7 @@ def service(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     (models / "gone.yaml").unlink()
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CONTROL_")}
     subprocess.run([sys.executable, "-m", "control_app", "seed-demo"], cwd=ROOT, env=clean | settings, check=True, capture_output=True)
+    _use(Db(folder / "control.sqlite3"))
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([sys.executable, "-m", "control_app"], cwd=ROOT, env=clean | settings, stderr=log)
     try:
@@ -79,6 +87,16 @@ def service(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     finally:
         process.terminate()
         process.wait(30)
+
+
+def _use(db: Db) -> None:
+    """In two months before the sample's: 160.00 by a customer, which is more than the brake lets go, 80.000984 and 40.00."""
+    for month in (TO_BILL, HELD):
+        for key, prompt in (("acme-production", 20_000_000), ("bluebird-assistant", 10_000_123), ("cobalt-npcs", 5_000_000)):
+            tokens = {"prompt": prompt, "cached_read": 0, "completion": 0, "reasoning": 0}
+            used = row(microseconds(month) + DAY, key, "qwen25-05b-instruct", **tokens)
+            Ledger(db).ingest([used], microseconds(datetime.now(UTC)))
+    db.close()
 
 
 def _answers(address: str, process: subprocess.Popen[bytes], log: Path) -> bool:

@@ -147,6 +147,7 @@ CLUSTER = {
     "GATEWAY": "api",
     "GATEWAY_URL": "http://bifrost",
     "GATEWAY_PASSWORD": "p",
+    "ODOO": "none",
     "LOGIN_HEADER": "X-Auth-Request-Email",
     "PROXIES": "1",
 }
@@ -163,7 +164,7 @@ def test_what_a_cluster_needs_may_be_given_either_way(environment: Environment, 
     assert Settings.from_environment().proxies == 1
 
 
-@pytest.mark.parametrize("name", ["LOCATION", "DATABASE", "MODELS_NAMESPACE", "GATEWAY", "LOGIN_HEADER", "PROXIES"])
+@pytest.mark.parametrize("name", ["LOCATION", "DATABASE", "MODELS_NAMESPACE", "GATEWAY", "ODOO", "LOGIN_HEADER", "PROXIES"])
 def test_a_cluster_guesses_nothing_also_where_settings_are_files(environment: Environment, tmp_path: Path, name: str) -> None:
     for given in CLUSTER.keys() - {name}:
         (tmp_path / f"control_{given.lower()}").write_text(CLUSTER[given])
@@ -178,3 +179,38 @@ def test_secrets_may_stand_in_files(environment: Environment, tmp_path: Path) ->
     settings = Settings.from_environment()
     assert settings.gateway_password.get_secret_value() == "from a file"
     assert "from a file" not in repr(settings)
+
+
+ODOO = {"ODOO": "json2", "ODOO_URL": "https://x.odoo.com", "ODOO_DATABASE": "x", "ODOO_KEY": "k", "INVOICE_FROM": "2026-12"}
+SEND = {"AUTOMATIC": "send", "BRAKE_INVOICE": "5000", "BRAKE_RUN": "100000", "BRAKE_CHANGE": "3.0"}
+
+
+def test_invoicing_by_itself_is_set_up_with_an_odoo_a_first_month_and_brakes(environment: Environment) -> None:
+    environment({f"CONTROL_{name}": value for name, value in {**ODOO, **SEND}.items()})
+    settings = Settings.from_environment()
+    assert (settings.first_month, settings.automatic) == (2026 * 12 + 11, "send")
+    assert "k" not in repr(settings.odoo_key)
+
+
+@pytest.mark.parametrize("name", ["ODOO_URL", "ODOO_DATABASE", "ODOO_KEY", "INVOICE_FROM", "BRAKE_INVOICE", "BRAKE_RUN", "BRAKE_CHANGE"])
+def test_what_invoicing_by_itself_needs_is_named_where_it_is_missing(environment: Environment, name: str) -> None:
+    environment({f"CONTROL_{given}": value for given, value in {**ODOO, **SEND}.items() if given != name})
+    with pytest.raises(SettingsError, match=f"CONTROL_{name}: missing"):
+        Settings.from_environment()
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"INVOICE_FROM": "December"}, "'December' is no month; write it like 2026-12"),
+        ({"AUTOMATIC": "draft"}, "CONTROL_INVOICE_FROM: missing, and CONTROL_AUTOMATIC=draft bills from it on"),
+        ({"AUTOMATIC": "draft", "INVOICE_FROM": "2026-12", "ODOO": "none"}, "CONTROL_ODOO=none makes no invoices"),
+        ({"BRAKE_CHANGE": "1"}, "CONTROL_BRAKE_CHANGE"),
+        ({"BRAKE_INVOICE": "-1"}, "CONTROL_BRAKE_INVOICE"),
+        ({"ODOO": "double", **{name: value for name, value in CLUSTER.items() if name != "ODOO"}}, "whose invoices reach nobody"),
+    ],
+)
+def test_what_cannot_be_billed_by_is_refused(environment: Environment, given: dict[str, str], problem: str) -> None:
+    environment({f"CONTROL_{name}": value for name, value in given.items()})
+    with pytest.raises(SettingsError, match=problem):
+        Settings.from_environment()

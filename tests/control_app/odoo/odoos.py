@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import simplejson
 
-from control_app.invoicing.accounting import Draft, Line, MoveType
+from control_app.invoicing.accounting import Draft, Line, Move, MoveType
 from control_app.odoo.accounting import OdooAccounting
 from control_app.odoo.client import OdooClient
 from control_app.odoo.double import FakeOdoo
@@ -21,6 +21,16 @@ NOW = datetime(2026, 12, 1, 4, tzinfo=UTC)
 KEY = "key-that-nobody-may-see"
 PRODUCT = "AI-INFERENCE"
 D = Decimal
+
+
+PARTNER = 1
+"""The id of the first one that a test adds."""
+
+
+def there(move: Move | None) -> Move:
+    """One that must be."""
+    assert move
+    return move
 
 
 class Naps:

@@ -322,3 +322,38 @@ def test_each_fault_of_the_double_is_overcome_by_a_read(double: FakeOdoo, fault:
     with client_of(double) as client:
         found = client.read("res.currency", "search_read", rows("name"), domain=[["name", "=", "USD"]], fields=["name"])
     assert found == [{"id": 1, "name": "USD"}]
+
+
+def test_no_try_of_a_write_begins_later_than_a_minute_after_the_first_and_reads_may(double: FakeOdoo) -> None:
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += 45
+
+    client = OdooClient("http://odoo", "db", double.credentials, transport=double.transport(), sleep=sleep, clock=lambda: now[0])
+    tried: list[float] = []
+
+    def refuse(*_: object) -> Fault:
+        tried.append(now[0])
+        return Fault.TOO_MANY
+
+    double.fault = refuse
+    with pytest.raises(UnavailableError, match="too busy for 60 s; nothing was done"):
+        client.write("account.move", "create", vals_list=[])
+    assert tried == [0, 45]
+    tried.clear()
+    with pytest.raises(UnavailableError):
+        client.read("account.move", "search_read", domain=[], fields=["ref"])
+    assert len(tried) == 6
+
+
+def test_a_write_that_timed_out_at_a_proxy_is_unclear() -> None:
+    with asking(says(408, "")) as (client, _, _), pytest.raises(UnclearError):
+        client.write("account.move", "create", vals_list=[])
+
+
+def test_another_key_asks_the_same_odoo(double: FakeOdoo) -> None:
+    client = OdooClient("http://odoo", "db", double.credentials, transport=double.transport())
+    with pytest.raises(RefusedError, match="401"):
+        client.with_key("another").read("res.users", "context_get")
+    assert client.with_key(double.credentials).read("res.users", "context_get")

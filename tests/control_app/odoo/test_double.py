@@ -188,8 +188,8 @@ def test_sending_twice_is_two_mails_and_one_pdf(double: FakeOdoo) -> None:
     accounting = accounting_of(double)
     entry = accounting.create(draft(double.add_partner("Acme")))
     accounting.post(entry)
-    accounting.send(entry)
-    accounting.send(entry)
+    accounting.send(accounting.prepare_mail(entry))
+    accounting.send(accounting.prepare_mail(entry))
     assert double.mails_sent() == [(entry, "billing@acme.example")] * 2
     assert [file["name"] for file in double.records("ir.attachment")] == ["INV_2026_00001.pdf"]
 
@@ -199,7 +199,7 @@ def test_a_move_counts_as_sent_though_its_mail_failed(double: FakeOdoo) -> None:
     double.failing.add("billing@acme.example")
     entry = accounting.create(draft(double.add_partner("Acme")))
     accounting.post(entry)
-    accounting.send(entry)
+    accounting.send(accounting.prepare_mail(entry))
     assert (double.moves()[0]["is_move_sent"], double.mails_sent()) == (True, [])
 
 

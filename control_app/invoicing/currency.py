@@ -1,0 +1,47 @@
+"""A currency's minor unit, and the one place where an amount is rounded."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from control_app.money import DECIMALS
+
+# ISO 4217, list one of 2026-01-01: currencies whose minor unit is not a hundredth.
+_MINOR = {
+    **dict.fromkeys(
+        ["BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"], 0
+    ),
+    **dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3),
+    **dict.fromkeys(("CLF", "UYW"), 4),
+}
+
+
+def decimals_of(currency: str) -> int:
+    """Digits of the minor unit of an ISO 4217 code: 2 for USD."""
+    return _MINOR.get(currency, 2)
+
+
+def rounded(pico: int, decimals: int) -> int:
+    """A non-negative amount in pico-units as minor units of so many *decimals*, half a unit upwards (docs/billing-rules.md, Units)."""
+    unit: int = 10 ** (DECIMALS - decimals)
+    return (pico + unit // 2) // unit
+
+
+def minor_text(minor: int, decimals: int) -> str:
+    """An amount in minor units as it is written: `12.30`, always with all *decimals*."""
+    whole, rest = divmod(abs(minor), 10**decimals)
+    sign = "-" if minor < 0 else ""
+    return f"{sign}{whole}.{rest:0{decimals}}" if decimals else f"{sign}{whole}"
+
+
+def units(minor: int, decimals: int) -> Decimal:
+    """An amount in minor units as units of the currency."""
+    return Decimal(minor).scaleb(-decimals)
+
+
+def minor_of(amount: Decimal, decimals: int) -> int:
+    """*amount* in minor units; ValueError where it has more decimals than the currency."""
+    scaled = amount.scaleb(decimals)
+    if not amount.is_finite() or scaled != scaled.to_integral_value():
+        raise ValueError(f"{amount} has more than {decimals} decimals")
+    return int(scaled)

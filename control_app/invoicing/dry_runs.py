@@ -1,0 +1,62 @@
+"""What a run would come to. A dry run takes no lease and stores nothing; Odoo is only read, or not even that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import IO
+
+from control_app.invoicing import results
+from control_app.invoicing.accounting import Move
+from control_app.invoicing.findings import Finding
+from control_app.invoicing.invoice import Invoice
+from control_app.invoicing.orders import Order
+from control_app.invoicing.outcomes import duplicate
+from control_app.invoicing.planning import Plan, Planning, run_id
+from control_app.invoicing.results import Heading, Result
+
+Progress = Callable[[int, int], None]
+"""Told how many customers of how many are done."""
+
+
+def dry_run(planning: Planning, order: Order, progress: Progress = lambda _done, _all: None, id: str | None = None) -> IO[bytes]:
+    """The JSON answer, read from its start; *id*: the run's, if it has one already.
+
+    `all`: Odoo is not asked; `validate`: it is, and raises AccountingError.
+    """
+    now = planning.clock()
+    plan = planning.plan(order.month, ask=order.dry_run == "validate")
+    refs = [plan.refs[customer] for customer in plan.new]
+    # With what is wrong with its settings Odoo would refuse the question, too.
+    is_asked = plan.preflight is not None and not plan.preflight.problems
+    there: Mapping[str, Sequence[Move]] = planning.odoo.find(refs) if is_asked else {}
+    told = _details(planning, plan, order, there, now)
+
+    def counted() -> Iterator[Result]:
+        for number, result in enumerate(told, 1):
+            progress(number, len(plan.exact))
+            yield result
+
+    return results.answer(Heading(id or run_id(), order, now, planning.book.currency), counted())
+
+
+def _details(planning: Planning, plan: Plan, order: Order, there: Mapping[str, Sequence[Move]], now: int) -> Iterator[Result]:
+    for invoice in planning.bills.of_month(order.month):
+        if invoice.customer in plan.closed:
+            entry = planning.book.newest(invoice.customer, order.month)
+            assert entry, f"{plan.who[invoice.customer].id}: closed without an invoice"  # noqa: S101 (both are written in one transaction)
+            yield duplicate(entry)
+            continue
+        ref = plan.refs[invoice.customer]
+        body = plan.bodies.write(invoice, plan.who[invoice.customer], ref, now)
+        yield _result(order, invoice, body, plan.findings(invoice), there.get(ref, ()))
+
+
+def _result(order: Order, invoice: Invoice, body: bytes, findings: Sequence[Finding], moves: Sequence[Move]) -> Result:
+    customer, total = invoice.customer, invoice.total
+    if moves:
+        return Result(customer, total, body, "duplicate", "Odoo has it, and we have no note of it: a run takes it over", moves[0].id)
+    if findings:
+        return results.held(customer, total, body, findings)
+    if not total:
+        return Result(customer, total, body, "skipped", "nothing to pay after rounding")
+    return Result(customer, total, body, "dry_run_skipped" if order.dry_run == "all" else "dry_run_validated_missing")

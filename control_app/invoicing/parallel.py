@@ -1,0 +1,42 @@
+"""A few threads that work off a list, and stop at the first failure."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def each(items: Sequence[T], act: Callable[[T], None], workers: int, leave: Callable[[], None]) -> None:
+    """Do *act* to each of *items*, by so many threads at once, each of which calls *leave* at its end; the first exception is raised."""
+    waiting, lock = iter(items), threading.Lock()
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            while not failures:
+                with lock:
+                    item = next(waiting, done)
+                if item is done:
+                    return
+                act(item)  # type: ignore[arg-type] # it is one of them
+        except BaseException as error:  # noqa: BLE001 # raised below, whatever it is
+            failures.append(error)
+        finally:
+            leave()
+
+    done = object()
+    threads = [threading.Thread(target=work, name=f"invoices-{number}") for number in range(min(workers, len(items)))]
+    for thread in threads:
+        thread.start()
+    try:
+        for thread in threads:
+            thread.join()
+    except BaseException as error:  # noqa: BLE001 # Ctrl-C: what was begun ends, and no other begins
+        failures.append(error)
+        for thread in threads:
+            thread.join()
+    if failures:
+        raise failures[0]

@@ -1,0 +1,278 @@
+"""`/invoicing`: run it, look at a run, and the files of a month. What a person decides is in decisions.py."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+from flask import Blueprint, Response, abort, g, request
+from werkzeug.exceptions import Conflict, ServiceUnavailable
+
+from control_app.directory import customer_number
+from control_app.invoicing.accounting import AccountingError
+from control_app.invoicing.actions import Decision
+from control_app.invoicing.book import HaltedError
+from control_app.invoicing.desk import Ticket
+from control_app.invoicing.exports import month_csv
+from control_app.invoicing.lease import BusyError, LostError
+from control_app.invoicing.orders import DRY_RUNS, EarlyError, Order, month_before
+from control_app.invoicing.proforma import pro_forma
+from control_app.invoicing.runs import Run
+from control_app.periods import PeriodError, time_text
+from control_app.spans import month_of, month_range, parse_month
+from control_app.web import answers, invoice_answers
+from control_app.web.context import services
+from control_app.web.errors import BadParametersError
+from control_app.web.openapi import JSON, Answer, Operation, Parameter, describe
+
+blueprint = Blueprint("invoicing", __name__)
+PATIENCE_SEC = 30
+"""What takes longer is answered with where to look."""
+RETRY_SEC = 2
+RETRY_ODOO_SEC = 60
+CSV = "text/csv"
+View = TypeVar("View", bound=Callable[..., Any])
+_LATER = Answer("It goes on; `Location` is where to look.", {JSON: invoice_answers.RunProgress}, headers={"Retry-After": "Seconds"})
+REFUSALS = {
+    400: "a parameter is missing, malformed or unknown",
+    401: "the key is missing or unknown",
+    403: "the key is no admin key, or has not the scope `invoices`",
+    429: "too many requests this minute",
+}
+
+
+def billing(view: View) -> View:
+    """Only for admin keys with the scope `invoices`; what invoicing refuses is told."""
+
+    @wraps(view)
+    def checked(*args: Any, **given: Any) -> Any:
+        caller = services().access.caller("invoices")
+        if caller.admin is None:
+            abort(403, "invoices need an admin key with the scope invoices")
+        g.admin = caller.admin.name
+        try:
+            return view(*args, **given)
+        except (BusyError, HaltedError, EarlyError, LostError) as error:
+            raise Conflict(f"{error}{_where()}") from error
+        except AccountingError as error:
+            raise ServiceUnavailable(f"{error}{_where()}", retry_after=RETRY_ODOO_SEC) from error
+
+    return checked  # type: ignore[return-value] # it is the view, behind a check
+
+
+def _where() -> str:
+    """Where to look for what a run did before it was stopped."""
+    return f"; what was done is at /invoicing/runs/{g.run}" if "run" in g else ""
+
+
+@blueprint.route("/invoicing/generate", methods=["GET", "POST"])
+@describe(
+    Operation(
+        summary="Bill a month",
+        answers={
+            200: Answer("What became of each customer.", {JSON: invoice_answers.RunAnswer}, headers={"Cache-Control": "`no-store`"}),
+            202: _LATER,
+        },
+        problems={
+            **REFUSALS,
+            400: "`date` is malformed, in the future, or its period before the first month that is billed; or `dry_run` is unknown",
+            409: "another run works on the period, invoicing is stopped, or the period is not over for a day yet",
+            503: "Odoo does not answer, or refuses; nothing was done that was not done before",
+        },
+        shapes={400: answers.BadRequest},
+        parameters=(
+            Parameter(
+                "date",
+                "The time that counts as now: the calendar month before it (UTC) is billed. Default: now.",
+                {"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]},
+            ),
+            Parameter(
+                "dry_run",
+                "`all`: Odoo is not touched. `validate`: it is only read. `none`: invoices are made, posted and sent.",
+                {"enum": list(DRY_RUNS), "default": "none"},
+            ),
+            Parameter("Prefer", "`respond-async`: do not wait.", {"type": "string"}, where="header"),
+        ),
+        needs_key=True,
+    )
+)
+@billing
+def generate() -> Response:
+    """Bills the customers of the month before `date`: an invoice each, or the holds that say why not.
+
+    Asked again it makes none twice. What is not done in 30 seconds, or with `Prefer: respond-async`, is answered with 202 and
+    goes on.
+    """
+    if request.method == "HEAD":
+        abort(405, "a HEAD bills nobody; ask with GET or POST")
+    asked = _asked()
+    dry_run = asked.get("dry_run", "none")
+    problems: dict[str, str] = {}
+    if dry_run not in DRY_RUNS:
+        problems["dry_run"] = f"{dry_run[:40]!r} is none of {', '.join(DRY_RUNS)}"
+    invoicing, month = services().invoicing, 0
+    try:
+        month = month_before(asked.get("date"), invoicing.planning.clock(), services().settings.first_month)
+    except PeriodError as error:
+        problems |= error.problems
+    if problems:
+        raise BadParametersError(problems)
+    invoicing.actions.note(Decision(who(), "asked for over HTTP"), f"run, dry_run={dry_run}", month)
+    ticket = services().desk.order(Order(month, dry_run, "manual", who()), "sent")  # type: ignore[arg-type] # one of DRY_RUNS
+    return answer_of(ticket)
+
+
+@blueprint.get("/invoicing/runs/<id>")
+@describe(
+    Operation(
+        summary="A run",
+        answers={200: Answer("It ended: what became of each customer.", {JSON: invoice_answers.RunAnswer}), 202: _LATER},
+        problems={
+            **REFUSALS,
+            404: "there is no such run; dry runs are forgotten after a while",
+            503: "Odoo did not answer, and the run ended",
+        },
+        parameters=(Parameter("id", "The `run_id`.", {"type": "string"}, required=True, where="path"),),
+        needs_key=True,
+    )
+)
+@billing
+def run(id: str) -> Response:
+    """202 with how far it is while it is under way, then its answer."""
+    _asked(())
+    ticket = services().desk.find(id)
+    if ticket and not (ticket.error and ticket.order.dry_run == "none"):
+        return _told(ticket)
+    runs = services().invoicing.runs
+    found = runs.find(id)
+    if found is None:
+        abort(404, f"there is no run {id[:40]!r}")
+    if found.finished_at is None:
+        return _progress(found.id, found.order, found.started_at, _done(found), "running" if runs.is_at_work(found.month) else "cut off")
+    answer = runs.answer(found)
+    return _json(iter(lambda: answer.read(64 * 1024), b""), answer.close)
+
+
+@blueprint.get("/invoicing/months/<period>.csv")
+@describe(
+    Operation(
+        summary="A month for the accountant",
+        answers={200: Answer("A row a line and one a total, of every invoice and credit note.", {CSV: {"type": "string"}})},
+        problems={**REFUSALS, 404: "there is no such month"},
+        parameters=(Parameter("period", "The billing period.", {"type": "string"}, required=True, where="path", example="2026-10"),),
+        needs_key=True,
+    )
+)
+@billing
+def month(period: str) -> Response:
+    """Invoices, lines, Odoo's ids and numbers, and what rounding changed, as CSV. Amounts of credit notes are negative."""
+    _asked(())
+    number = parse_month(period)
+    if number is None:
+        abort(404, f"{period[:40]!r} is no month since 1970-01")
+    headers = {"Content-Disposition": f'attachment; filename="invoices_{services().settings.location}_{period}.csv"'}
+    text = "".join(month_csv(services().invoicing.planning.book, number))
+    return Response(text, headers=headers | {"Cache-Control": "no-store"}, content_type="text/csv; charset=utf-8; header=present")
+
+
+@blueprint.get("/invoicing/proforma")
+@describe(
+    Operation(
+        summary="What a customer's running month comes to",
+        answers={200: Answer("As if it ended now; no invoice.", {JSON: invoice_answers.ProForma})},
+        problems={**REFUSALS, 404: "there is no such customer"},
+        shapes={400: answers.BadRequest},
+        parameters=(Parameter("customer_id", "The gateway's id.", {"type": "string", "minLength": 1}, required=True),),
+        needs_key=True,
+    )
+)
+@billing
+def proforma() -> Response:
+    """A pro-forma of the month that runs: the same lines and the same rounding as the invoice will have."""
+    asked = _asked(("customer_id",))
+    if not asked.get("customer_id"):
+        raise BadParametersError({"customer_id": "missing; it is the gateway's id of the customer"})
+    planning = services().invoicing.planning
+    customer = customer_number(planning.db, asked["customer_id"])
+    if customer is None:
+        abort(404, f"the gateway has no customer {asked['customer_id'][:80]!r}")
+    document = pro_forma(planning, month_of(planning.clock()), customer)
+    return _json([json.dumps(document).encode(), b"\n"])
+
+
+def period_of(text: str) -> int:
+    """The number of a month; 400 where *text* is none."""
+    number = parse_month(text)
+    if number is None:
+        raise BadParametersError({"period": f"{text[:40]!r} is no month; write it like 2026-10"})
+    return number
+
+
+def _asked(names: tuple[str, ...] = ("date", "dry_run")) -> dict[str, str]:
+    problems: dict[str, str] = {}
+    values: dict[str, str] = {}
+    for name, given in request.args.lists():
+        if name not in names:
+            problems[name[:40]] = f"no such parameter; there {'are ' + ', '.join(names) if names else 'is none'}"
+        elif len(given) > 1:
+            problems[name] = "given more than once"
+        else:
+            values[name] = given[0]
+    if problems:
+        raise BadParametersError(problems)
+    return values
+
+
+def who() -> str:
+    """The name of the admin key."""
+    name: str = g.admin
+    return name
+
+
+def answer_of(ticket: Ticket) -> Response:
+    """A run's answer, or how far it is; waits for it a while, unless the caller would rather not."""
+    if "respond-async" not in request.headers.get("Prefer", ""):
+        ticket.done.wait(PATIENCE_SEC)
+    return _told(ticket)
+
+
+def _told(ticket: Ticket) -> Response:
+    if not ticket.done.is_set():
+        return _progress(ticket.id, ticket.order, ticket.at, ticket.progress, "running")
+    if ticket.error:
+        if ticket.order.dry_run == "none":
+            g.run = ticket.id
+        raise ticket.error
+    return _json(ticket.read())
+
+
+def _done(run: Run) -> tuple[int, int]:
+    db = services().invoicing.planning.db
+    done: int = db.connection.execute("SELECT count(*) FROM results WHERE run = ?", [run.id]).fetchone()[0]
+    return done, max(done, run.customers)
+
+
+def _progress(id: str, order: Order, at: int, progress: tuple[int, int], state: str) -> Response:
+    period = month_range(order.month)
+    body = {
+        "run_id": id,
+        "state": state,
+        "period": {"start": time_text(period.start), "end": time_text(period.end)},
+        "dry_run": order.dry_run,
+        "started_at": time_text(at),
+        "progress": {"done": progress[0], "total": progress[1]},
+    }
+    answer = _json([json.dumps(body).encode(), b"\n"])
+    answer.status_code = 202
+    answer.headers["Location"] = f"/invoicing/runs/{id}"
+    answer.headers["Retry-After"] = str(RETRY_SEC)
+    return answer
+
+
+def _json(parts: Any, close: Callable[[], None] | None = None) -> Response:
+    answer = Response(parts, headers={"Cache-Control": "no-store"}, mimetype=JSON)
+    if close:
+        answer.call_on_close(close)
+    return answer

@@ -1,0 +1,256 @@
+"""One invoice on its way: what is found at Odoo, what it refuses, what became of its e-mail."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from control_app.invoicing.actions import ActionError
+from control_app.invoicing.book import HaltedError
+from control_app.odoo.double_faults import Fault
+from tests.control_app.invoicing.company import BECAUSE, OCTOBER, Company, holds, statuses
+from tests.control_app.invoicing.test_period_rules import big
+
+REF = "stalpeni/acme/2026-10-1"
+
+
+@pytest.fixture
+def company(tmp_path: Path) -> Company:
+    company = Company(tmp_path)
+    company.use(big())
+    return company
+
+
+def held(company: Company) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = company.db.connection.execute("SELECT code, message FROM invoice_holds").fetchall()
+    return found
+
+
+def message(answer: dict[str, Any]) -> str:
+    (detail,) = answer["details"]
+    return str(detail["sync_result"]["message"])
+
+
+def state(company: Company) -> str:
+    return company.entries()[0].state
+
+
+def test_an_invoice_that_odoo_has_and_we_do_not_know_of_is_taken_over(company: Company) -> None:
+    company.run()
+    for table in ("invoices", "closed", "results", "runs"):
+        company.db.connection.execute(f"DELETE FROM {table}")  # noqa: S608
+    assert message(company.dry("validate")).startswith("Odoo has it, and we have no note of it")
+    assert statuses(company.run()) == {"acme": "success"}
+    assert len(company.moves()) == len(company.odoo.mails_sent()) == 1
+
+
+def test_one_of_that_name_with_another_amount_is_held(company: Company) -> None:
+    company.run()
+    for table in ("invoices", "closed", "results", "runs"):
+        company.db.connection.execute(f"DELETE FROM {table}")  # noqa: S608
+    company.use(big("2026-10-06T00:00"))
+    assert holds(company.run()) == ["odoo-differs"]
+    assert len(company.moves()) == 1
+
+
+def test_two_of_one_name_are_held_for_a_person(company: Company) -> None:
+    company.run(target="created")
+    second = company.odoo.add("account.move", **_plain(company.moves()[0]))
+    company.db.connection.execute("UPDATE invoices SET state = 'draft', odoo_id = NULL, checked = 0")
+    assert holds(company.run()) == ["odoo-twice"]
+    assert str(second) in held(company)[0][1]
+
+
+def _plain(move: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in move.items() if name not in ("id", "lines")}
+
+
+def test_a_draft_that_a_person_cancelled_in_odoo_is_held_and_can_be_voided_and_billed_again(company: Company) -> None:
+    company.run(target="created")
+    company.odoo.change("account.move", 1, state="cancel")
+    company.actions.approve(BECAUSE, OCTOBER)
+    company.tick()
+    assert [code for code, _ in held(company)] == ["odoo-cancelled"]
+    company.actions.void(BECAUSE, REF, rebill=True)
+    company.tick()
+    company.run()
+    assert [(entry.ref, entry.state) for entry in company.entries()] == [(REF, "void"), ("stalpeni/acme/2026-10-2", "sent")]
+
+
+def test_a_draft_that_a_person_posted_in_odoo_is_gone_on_with(company: Company) -> None:
+    company.run(target="created")
+    company.planning.odoo.post(1)
+    company.actions.approve(BECAUSE, OCTOBER)
+    company.tick()
+    assert (state(company), len(company.odoo.mails_sent())) == ("sent", 1)
+
+
+def test_what_odoo_refuses_is_held_in_its_words_and_goes_on_when_a_person_resumes(company: Company) -> None:
+    company.run(target="created")
+    company.odoo.change("account.move", 1, partner_id=False)
+    company.actions.approve(BECAUSE, OCTOBER)
+    company.tick()
+    assert len(held(company)) == 1
+    assert state(company) == "created"
+    company.odoo.change("account.move", 1, partner_id=[1, "Customer acme"])
+    company.tick(2)
+    assert state(company) == "created", "what is held does not go on by itself"
+    company.run()
+    assert (state(company), held(company)) == ("sent", [])
+
+
+def test_no_answer_to_a_write_is_looked_at_again_when_it_can_no_longer_come_through(company: Company) -> None:
+    company.odoo.fault = lambda model, method, _: Fault.TIMEOUT_BEFORE if (model, method) == ("account.move", "create") else None
+    assert message(company.run()).endswith("goes on at 2026-11-02T00:05:00Z")
+    company.odoo.fault = None
+    company.tick(pause=timedelta(minutes=4, seconds=59))
+    company.tick(pause=timedelta(seconds=1))
+    assert company.moves() == []
+    company.tick()
+    assert state(company) == "sent"
+
+
+def test_what_came_through_late_is_found_and_not_made_again(company: Company) -> None:
+    company.odoo.fault = lambda model, method, _: Fault.LATE if (model, method) == ("account.move", "create") else None
+    company.run()
+    company.odoo.fault = None
+    company.odoo.do_late()
+    company.tick(2)
+    assert (len(company.moves()), state(company)) == (1, "sent")
+
+
+def test_an_odoo_that_is_away_is_asked_again_after_pauses_that_grow_to_an_hour(tmp_path: Path) -> None:
+    company = Company(tmp_path, automatic="off")
+    company.use(big())
+    company.odoo.fault = lambda model, method, _: Fault.CANNOT_CONNECT if (model, method) == ("account.move", "create") else None
+    company.run()
+    pauses = []
+    for _ in range(8):
+        (entry,) = company.entries()
+        pauses.append((entry.not_before - company.clock()) // 60_000_000)
+        company.now += timedelta(microseconds=entry.not_before - company.clock())
+        company.tick(pause=timedelta())
+    assert pauses == [1, 2, 4, 8, 16, 32, 64, 64]
+
+
+def test_an_email_on_its_way_is_no_error_and_is_proven_later(company: Company) -> None:
+    company.odoo.hold_mails()
+    answer = company.run()
+    assert (statuses(answer), message(answer)[:46]) == ({"acme": "success"}, "posted as INV/2026/00001, the e-mail is on its")
+    assert state(company) == "posted"
+    company.odoo.deliver_mails()
+    company.now += timedelta(minutes=2)
+    company.tick()
+    assert state(company) == "sent"
+
+
+def test_an_email_that_waits_for_a_day_is_looked_at_by_a_person(company: Company) -> None:
+    company.odoo.hold_mails()
+    company.run()
+    company.tick(2, pause=timedelta(hours=13))
+    company.tick()
+    assert [code for code, _ in held(company)] == ["mail-waiting"]
+    assert len(company.odoo.moves()) == 1
+
+
+def test_an_email_that_failed_is_held_with_odoos_reason_and_sent_again_when_a_person_says_so(company: Company) -> None:
+    company.odoo.failing.add("billing@acme.example")
+    assert holds(company.run()) == ["mail-failed"]
+    company.tick(3)
+    company.run()
+    assert len(company.odoo.records("mail.notification")) == 1, "no second e-mail without a person"
+    company.odoo.failing.clear()
+    company.actions.resend(BECAUSE, REF)
+    company.tick()
+    assert (state(company), len(company.odoo.mails_sent()), held(company)) == ("sent", 1, [])
+
+
+def test_a_second_failure_of_the_email_is_held_again(company: Company) -> None:
+    company.odoo.failing.add("billing@acme.example")
+    company.run()
+    company.actions.resend(BECAUSE, REF)
+    company.tick()
+    assert [code for code, _ in held(company)] == ["mail-failed"]
+    assert len(company.odoo.records("mail.notification")) == 2
+
+
+@pytest.mark.parametrize("is_sent", [True, False])
+def test_a_resend_never_sends_a_second_email(company: Company, *, is_sent: bool) -> None:
+    if not is_sent:
+        company.odoo.hold_mails()
+    company.run()
+    with pytest.raises(ActionError, match="only one that is posted and not sent" if is_sent else "is on its way"):
+        company.actions.resend(BECAUSE, REF)
+
+
+def test_an_email_that_odoo_skipped_without_a_word_is_held(company: Company) -> None:
+    company.run(target="created")
+    company.odoo.change("res.partner", 1, email=False)
+    company.actions.approve(BECAUSE, OCTOBER)
+    company.tick()
+    assert [code for code, _ in held(company)] == ["mail-skipped"]
+    assert company.moves()[0]["is_move_sent"] is True, "which is why that mark proves nothing"
+    company.odoo.change("res.partner", 1, email="billing@acme.example")
+    company.run()
+    assert (state(company), len(company.odoo.mails_sent())) == ("sent", 1)
+
+
+def test_the_usage_is_attached_to_the_invoice_once(company: Company) -> None:
+    company.run()
+    company.actions.void(BECAUSE, REF, rebill=True)
+    company.tick()
+    company.run()
+    names = [attached["name"] for attached in company.odoo.records("ir.attachment") if attached["mimetype"] == "text/csv"]
+    assert names == ["usage-2026-10-1.csv", "usage-2026-10-2.csv"]
+
+
+def test_a_stop_ends_a_run_before_its_next_step_and_it_goes_on_afterwards(company: Company) -> None:
+    def stop(model: str, method: str, _: int) -> None:
+        if (model, method) == ("account.move", "create"):
+            company.actions.halt(BECAUSE)
+
+    company.odoo.fault = stop
+    with pytest.raises(HaltedError, match=r"stopped by ana@example.com: looked at it"):
+        company.run()
+    assert [(entry.state, entry.odoo_id) for entry in company.entries()] == [("created", 1)]
+    company.odoo.fault = None
+    company.tick(2)
+    assert state(company) == "created"
+    with pytest.raises(HaltedError):
+        company.run()
+    company.actions.go_on(BECAUSE)
+    company.tick()
+    assert state(company) == "sent"
+
+
+def test_voiding_a_draft_cancels_it_in_odoo_without_a_credit_note(company: Company) -> None:
+    company.run(target="created")
+    company.actions.void(BECAUSE, REF, rebill=False)
+    company.tick()
+    assert [(move["move_type"], move["state"]) for move in company.moves()] == [("out_invoice", "cancel")]
+    assert state(company) == "void"
+
+
+def test_voiding_what_never_came_to_odoo_waits_until_it_cannot_come_any_more(company: Company) -> None:
+    company.odoo.fault = lambda model, method, _: Fault.LATE if (model, method) == ("account.move", "create") else None
+    company.run()
+    company.odoo.fault = None
+    company.actions.void(BECAUSE, REF, rebill=False)
+    company.tick()
+    assert state(company) == "draft"
+    company.odoo.do_late()
+    company.tick(2)
+    assert (state(company), company.moves()[0]["state"]) == ("void", "cancel")
+
+
+def test_voiding_an_invoice_of_which_a_part_was_credited_takes_back_the_rest(company: Company) -> None:
+    company.run()
+    company.actions.credit(BECAUSE, REF, Decimal("0.25"))
+    company.actions.void(BECAUSE, REF, rebill=False)
+    company.tick(2)
+    assert [(move["ref"], move["amount_untaxed"]) for move in company.moves()[1:]] == [(f"{REF}-credit-1", 0.25), (f"{REF}-credit-2", 0.75)]
+    assert company.untaxed() == 0

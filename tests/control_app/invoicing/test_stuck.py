@@ -1,0 +1,232 @@
+"""What fails or waits stops nobody else, comes back by itself, or tells a person; nothing stays for ever."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from control_app.gateway import Customer, Key
+from control_app.invoicing.judge import Brakes
+from control_app.odoo.double_faults import Fault
+from tests.control_app.invoicing.company import BECAUSE, NOVEMBER, OCTOBER, Company, holds, statuses
+from tests.control_app.invoicing.test_period_rules import MILLION, THIRD_OF_DECEMBER, big
+from tests.control_app.invoicing.test_saga import held, state
+from tests.control_app.ledgers import row
+
+REF = "stalpeni/acme/2026-10-1"
+
+
+@pytest.fixture
+def company(tmp_path: Path) -> Company:
+    company = Company(tmp_path)
+    company.use(big())
+    return company
+
+
+def broken(*_: object, **__: object) -> NoReturn:
+    """Nobody thought of this."""
+    raise ZeroDivisionError
+
+
+def pair(folder: Path, **settings: object) -> Company:
+    company = Company(folder, ["acme", "umbra"], **settings)  # type: ignore[arg-type] # its own
+    company.use(big(), big(key="k-umbra"))
+    return company
+
+
+def test_a_partner_whom_a_person_gave_to_one_customer_is_not_the_others_at_the_next_run(tmp_path: Path) -> None:
+    company = pair(tmp_path)
+    company.db.connection.execute("UPDATE customers SET name = 'Customer acme'")
+    company.odoo.change("res.partner", 1, ref=False)
+    company.odoo.change("res.partner", 2, active=False)
+    assert statuses(company.run()) == {"acme": "held", "umbra": "held"}
+    company.actions.choose_partner(BECAUSE, "acme", 1)
+    for _ in range(3):
+        assert statuses(company.run())["umbra"] == "held"
+    assert [move["ref"] for move in company.moves()] == [REF]
+
+
+def test_a_partner_who_was_billed_as_one_customer_before_is_not_anothers(tmp_path: Path) -> None:
+    company = Company(tmp_path, ["acme"])
+    company.use(big())
+    company.run()
+    company.customers = ["umbra"]
+    company.use(big("2026-11-05T00:00", key="k-umbra"))
+    company.db.connection.execute("UPDATE customers SET name = 'Customer acme'")
+    company.odoo.change("res.partner", 1, ref=False)
+    company.now = THIRD_OF_DECEMBER
+    company.read()
+    assert holds(company.run(NOVEMBER), "umbra") == ["partner-not-unique"]
+
+
+def test_a_partner_of_the_same_name_with_another_customers_id_is_not_taken(tmp_path: Path) -> None:
+    company = Company(tmp_path, ["acme"])
+    company.customers = ["umbra"]
+    company.use(big(key="k-umbra"))
+    company.db.connection.execute("UPDATE customers SET name = 'Customer acme'")
+    assert holds(company.run(), "umbra") == ["partner-missing"]
+    assert company.moves() == []
+
+
+def test_a_credit_note_that_was_held_goes_on_at_the_next_run(company: Company) -> None:
+    company.run()
+    company.actions.credit(BECAUSE, REF, Decimal("0.25"))
+    company.odoo.denied.add(("account.move", "create"))
+    company.tick()
+    assert [code for code, _ in held(company)] == ["odoo-refused"]
+    company.odoo.denied.clear()
+    company.tick(2)
+    assert len(company.moves()) == 1
+    company.run()
+    assert (held(company), len(company.moves()), len(company.odoo.mails_sent())) == ([], 2, 2)
+
+
+def test_a_credit_goes_out_though_the_invoices_email_is_held(company: Company) -> None:
+    company.odoo.failing.add("billing@acme.example")
+    company.run()
+    company.odoo.failing.clear()
+    company.actions.credit(BECAUSE, REF, Decimal("0.25"))
+    company.tick()
+    assert [code for code, _ in held(company)] == ["mail-failed"], "the invoice's own hold stays"
+    assert [(move["move_type"], move["state"]) for move in company.moves()] == [("out_invoice", "posted"), ("out_refund", "posted")]
+
+
+def test_a_draft_that_was_deleted_in_odoo_can_be_voided_and_billed_again(company: Company) -> None:
+    company.run(target="created")
+    company.odoo.remove("account.move", 1)
+    company.actions.approve(BECAUSE, OCTOBER)
+    company.tick()
+    assert [code for code, _ in held(company)] == ["odoo-missing"]
+    company.actions.void(BECAUSE, REF, rebill=True)
+    company.tick()
+    company.run()
+    assert [(entry.ref, entry.state) for entry in company.entries()] == [(REF, "void"), ("stalpeni/acme/2026-10-2", "sent")]
+
+
+def break_one(company: Company, monkeypatch: pytest.MonkeyPatch, ref: str) -> None:
+    """What is read of one customer's invoice breaks in a way that nobody thought of."""
+    read = type(company.planning.odoo).read
+
+    def read_on(self: object, id: int) -> object:
+        move = read(self, id)  # type: ignore[arg-type]
+        if move and move.ref == ref:
+            raise ArithmeticError("nobody thought of this")
+        return move
+
+    monkeypatch.setattr(type(company.planning.odoo), "read", read_on)
+
+
+def test_one_invoice_that_breaks_stops_no_other_and_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    company = pair(tmp_path)
+    company.run(target="created")
+    company.actions.approve(BECAUSE, OCTOBER)
+    with monkeypatch.context() as patch:
+        break_one(company, patch, REF)
+        company.tick()
+        assert [entry.state for entry in company.entries()] == ["created", "sent"]
+        assert company.told, "and the run is told of"
+    company.tick()
+    assert [entry.state for entry in company.entries()] == ["sent", "sent"]
+
+
+def test_a_customer_whose_billing_failed_before_there_was_an_invoice_is_billed_later_by_itself(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(type(company.planning.bills), "of_customer", broken)
+        assert statuses(company.run()) == {"acme": "error"}
+        (run,) = company.runs.all()
+        assert (run.finished_at, run.error) == (None, "1 customers could not be billed")
+    company.tick(2)
+    assert state(company) == "sent"
+    assert all(run.finished_at and not run.error for run in company.runs.all())
+
+
+def test_a_run_that_fails_for_somebody_for_a_day_ends_and_is_told_of(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(company.planning.bills), "of_customer", broken)
+    company.tick(3, pause=timedelta(hours=13))
+    assert [run.error for run in company.told] == ["1 customers could not be billed"]
+
+
+def test_an_odoo_that_never_does_what_it_is_asked_is_shown_to_a_person(company: Company) -> None:
+    company.odoo.fault = lambda model, method, _: Fault.SERVER_ERROR if (model, method) == ("account.move", "create") else None
+    company.tick(40, pause=timedelta(hours=1))
+    assert [code for code, _ in held(company)] == ["odoo-unanswered"]
+    company.odoo.fault = None
+    company.run()
+    assert (state(company), held(company)) == ("sent", [])
+
+
+def test_a_run_that_breaks_as_a_whole_does_not_keep_others_from_being_told_of(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    company.run()
+    monkeypatch.setattr(type(company.planning), "plan", broken)
+    with pytest.raises(ZeroDivisionError):
+        company.automation.tick()
+    assert [run.trigger for run in company.told] == ["manual"]
+
+
+def test_a_release_for_everybody_is_of_those_who_are_held_now(tmp_path: Path) -> None:
+    company = Company(tmp_path, ["acme", "umbra"], brakes=Brakes(invoice=Decimal("0.50")))
+    company.use(big())
+    company.run()
+    company.actions.release(BECAUSE, OCTOBER, "brake-invoice", None)
+    company.use(big(key="k-umbra"))
+    assert statuses(company.run()) == {"acme": "success", "umbra": "held"}
+
+
+def test_nothing_to_pay_is_skipped_also_for_who_has_no_partner(tmp_path: Path) -> None:
+    company = Company(tmp_path, [])
+    company.customers = ["nobody-knows"]
+    company.use(big(key="k-nobody-knows", prompt=10))
+    for kind in ("all", "validate"):
+        assert statuses(company.dry(kind)) == {"nobody-knows": "skipped"}
+    assert statuses(company.run()) == {"nobody-knows": "skipped"}
+
+
+def test_a_dry_run_that_validates_names_what_is_wrong_with_odoos_settings(company: Company) -> None:
+    company.odoo.change("res.users", 2, company_ids=[2])
+    found = holds(company.dry("validate"))
+    assert found == holds(company.run())
+    assert found[0].startswith("odoo-")
+
+
+def test_the_hold_of_a_key_that_got_its_customer_goes_with_the_next_run(company: Company) -> None:
+    company.use(row(key="k-lost"))
+    company.run()
+    assert ("unmapped-key" in {code for code, _ in held(company)}) is True
+    keys = [Key(f"k-{name}", f"k-{name}", "acme", is_active=True, updated_at=0) for name in ("acme", "lost")]
+    company.books.directory([Customer("acme", "Customer acme")], keys)
+    company.run()
+    assert held(company) == []
+
+
+def test_keys_of_nobody_do_not_have_earlier_months_run_again_and_again(company: Company) -> None:
+    company.use(row(key="k-lost"))
+    company.tick(2)
+    company.now = THIRD_OF_DECEMBER
+    company.read()
+    company.tick(2)
+    assert [run.month for run in company.runs.all()] == [NOVEMBER, OCTOBER]
+
+
+def test_a_void_does_not_count_as_billed(company: Company) -> None:
+    first = company.run()
+    company.actions.void(BECAUSE, REF, rebill=False)
+    second = company.run()
+    assert (second["summary"]["created"], statuses(second)) == (0, {"acme": "duplicate"})
+    run = company.runs.find(first["run_id"])
+    assert run
+    with company.runs.answer(run) as answer:
+        assert b'"status":"success"' in answer.read(), "what a run came to stays"
+
+
+def test_a_release_is_of_one_customer_where_one_is_named(tmp_path: Path) -> None:
+    company = Company(tmp_path, ["acme", "umbra"], brakes=Brakes(run=Decimal(1)))
+    company.use(big(prompt=MILLION), big(key="k-umbra"))
+    company.run()
+    company.actions.release(BECAUSE, OCTOBER, "brake-run", "acme")
+    assert statuses(company.run()) == {"acme": "success", "umbra": "held"}
