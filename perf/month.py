@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import random
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
+from control_app import schema
 from control_app.database import Db
 from control_app.directory import DirectoryKeeper
 from control_app.gateway import Customer, Directory, Key, UsageRow
@@ -20,6 +24,21 @@ ROWS = 10_000_000
 MONTH = Range(microseconds(datetime(2026, 10, 1, tzinfo=UTC)), microseconds(datetime(2026, 11, 1, tzinfo=UTC)))
 AFTER = datetime(2026, 11, 2, tzinfo=UTC)
 LARGEST, TYPICAL = "key-0", "key-500"
+RATE = 10**6
+"""Pico-units for a prompt token."""
+CACHE = Path.home() / ".cache" / "inference-platform" / "perf"
+
+
+class Shape(NamedTuple):
+    """How many keys and customers a month has, and what a prompt token costs: few rows a customer have to come to some cents."""
+
+    keys: int
+    customers: int
+    rate: int
+
+
+USUAL = Shape(KEYS, CUSTOMERS, RATE)
+MANY = Shape(10_000, 10_000, 1000 * RATE)
 DIRECTORY = """
 INSERT INTO governance_customers SELECT 'customer-' || k, 'Customer ' || k, now(), now() FROM generate_series(0, {customers} - 1) k;
 INSERT INTO governance_virtual_keys SELECT 'key-' || k, 'key ' || k, 'secret', true, NULL, 'customer-' || k % {customers}, '2026-09-01',
@@ -47,32 +66,60 @@ def fill(server: postgres.Server, rows: int) -> None:
     server.bifrost(LOGS.format(rows=rows, keys=KEYS, models=MODELS))
 
 
-def price_all(db: Db) -> None:
-    """One price version a model, in force since 1970."""
+def price_all(db: Db, rate: int = RATE) -> None:
+    """One price version a model, in force since 1970; *rate*: of a prompt token."""
     statement = """INSERT INTO price_versions (model, effective_from, prompt, input_cache_read, input_cache_write, completion,
-      internal_reasoning, request) VALUES (?, 0, 1000000, 100000, 1000000, 2000000, 2000000, 0)"""
-    db.connection.executemany(statement, ((f"model-{number}",) for number in range(MODELS)))
+      internal_reasoning, request) VALUES (?, 0, ?, ?, ?, ?, ?, 0)"""
+    rates = [rate, rate // 10, rate, 2 * rate, 2 * rate]
+    db.connection.executemany(statement, ((f"model-{number}", *rates) for number in range(MODELS)))
 
 
-def build(path: Path, rows: int) -> None:
+def ledger(rows: int, shape: Shape = USUAL) -> Path:
+    """A month's ledger, kept for the next run while its tables stay the same."""
+    keys, customers, _ = shape
+    path = CACHE / f"month-{rows}-{keys}-{customers}-{hashlib.sha256(schema.LEDGER.encode()).hexdigest()[:8]}.sqlite3"
+    if not path.exists():
+        print(f"building a ledger of {rows:,} rows, {keys:,} keys, {customers:,} customers", file=sys.stderr)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_suffix(".new")
+        fresh.unlink(missing_ok=True)
+        build(fresh, rows, shape)
+        fresh.rename(path)
+    return path
+
+
+def build(path: Path, rows: int, shape: Shape = USUAL) -> None:
     """A ledger of the month at *path*, taken in without a gateway."""
     db = Db(path)
-    price_all(db)
-    customers = [Customer(f"customer-{number}", f"Customer {number}") for number in range(CUSTOMERS)]
-    keys = [Key(f"key-{number}", f"key {number}", f"customer-{number % CUSTOMERS}", is_active=True, updated_at=0) for number in range(KEYS)]
+    price_all(db, shape.rate)
+    customers = [Customer(f"customer-{number}", f"Customer {number}") for number in range(shape.customers)]
+    keys = [
+        Key(f"key-{number}", f"key {number}", f"customer-{number % shape.customers}", is_active=True, updated_at=0)
+        for number in range(shape.keys)
+    ]
     DirectoryKeeper(db).keep(Directory(customers, keys), MONTH.end)
-    ledger, made = Ledger(db), usage_rows(rows)
+    taking, made = Ledger(db), usage_rows(rows, shape.keys)
     while batch := list(itertools.islice(made, 50_000)):
-        ledger.ingest(batch, MONTH.end, "rows", batch[-1].at)
-    ledger.ingest((), MONTH.end, "rows", MONTH.end + DAY)
+        taking.ingest(batch, MONTH.end, "rows", batch[-1].at)
+    taking.ingest((), MONTH.end, "rows", MONTH.end + DAY)
+    db.close()
 
 
-def usage_rows(rows: int) -> Iterator[UsageRow]:
+def settle(db: Db) -> None:
+    """The month is over and was read and counted to its end, so that nothing of it is held."""
+    after = MONTH.end + DAY
+    Ledger(db).ingest((), after, "rows", after)
+    with db.transaction() as connection:
+        connection.execute("INSERT OR REPLACE INTO readings VALUES (1, ?, ?, 0, 0)", [MONTH.start, after])
+        connection.execute("UPDATE hours SET counted = logged WHERE counted != logged")
+
+
+def usage_rows(rows: int, keys: int = KEYS) -> Iterator[UsageRow]:
     """The month's, in order of time, as a gateway logs them."""
     dice = random.Random(1)  # noqa: S311 (a sample, no secret)
     step = (MONTH.end - MONTH.start) // rows
     for number in range(rows):
-        key = 0 if dice.random() < 0.1 else int(KEYS * dice.random() ** 3) % KEYS
+        key = 0 if dice.random() < 0.1 else int(keys * dice.random() ** 3) % keys
         model = f"model-{number % MODELS}"
         yield UsageRow(
             f"{number:032x}",

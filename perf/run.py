@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from perf.cpu import adopt_orphans, cpu_seconds
 from perf.first_apply import first_apply
+from perf.invoices import dry_run, invoices_per_minute, month_memory, month_seconds
 from perf.ledger import ingest_api, ingest_postgres
 from perf.serving import price_list, usage, usage_growth
 
@@ -47,6 +48,10 @@ ROWS: Mapping[str, Callable[[], Row]] = {
     "usage_p99_ms": usage,
     "usage_growth_ratio": usage_growth,
     "price_list_p99_ms": price_list,
+    "invoice_dry_run_s": dry_run,
+    "invoice_month_s": month_seconds,
+    "invoice_month_mb": month_memory,
+    "invoices_per_minute": invoices_per_minute,
 }
 
 

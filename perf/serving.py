@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import statistics
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from control_app import schema
 from control_app.database import Db
 from control_app.usage import UsageReader
 from perf import month
@@ -21,13 +18,12 @@ from perf.load import Answers, open_loop
 SECONDS = 20.0
 THREADS = 8
 """As the service itself runs."""
-CACHE = Path.home() / ".cache" / "inference-platform" / "perf"
 USAGE = "/usage?start_date=2026-10-01&end_date=2026-11-01"
 
 
 def usage() -> Mapping[str, object]:
     """p99 of a month's usage at 100 requests a second, the worse of the largest key's and a typical one's."""
-    database = _ledger(ROWS)
+    database = month.ledger(ROWS)
     bare = _bare(100)
     told: dict[str, float] = {}
     for key in (month.LARGEST, month.TYPICAL):
@@ -41,7 +37,7 @@ def usage() -> Mapping[str, object]:
 def price_list() -> Mapping[str, object]:
     """p99 of the price list and the sheet, in turn, at 300 requests a second."""
     bare = _bare(300)
-    database = _ledger(10_000)
+    database = month.ledger(10_000)
     with _service(database) as address:
         paths = ["/openrouter/models", "/bifrost/pricingSheet"]
         open_loop(address, paths, 20, 2)
@@ -51,7 +47,7 @@ def price_list() -> Mapping[str, object]:
 
 def usage_growth() -> Mapping[str, object]:
     """Time of a typical key's query with all rows, as a multiple of the time with a tenth of them."""
-    seconds = {rows: _query_seconds(_ledger(rows)) for rows in (ROWS // 10, ROWS)}
+    seconds = {rows: _query_seconds(month.ledger(rows)) for rows in (ROWS // 10, ROWS)}
     ratio = seconds[ROWS] / seconds[ROWS // 10]
     milliseconds = {f"{rows}_rows_ms": round(1000 * taken, 3) for rows, taken in seconds.items()}
     return {"name": "usage_growth_ratio", "figure": round(ratio, 2), "unit": "x", "bar": 1.3, "ok": ratio <= 1.3, "control": milliseconds}
@@ -90,18 +86,3 @@ def _all_good(answers: Answers) -> Answers:
     if set(answers.statuses) != {200}:
         raise RuntimeError(f"answers were {answers.statuses}")
     return answers
-
-
-def _ledger(rows: int) -> Path:
-    """A month's ledger, kept for the next run while its tables stay the same."""
-    path = CACHE / f"month-{rows}-{hashlib.sha256(schema.LEDGER.encode()).hexdigest()[:8]}.sqlite3"
-    if not path.exists():
-        print(f"building a ledger of {rows:,} rows", file=sys.stderr)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_suffix(".new")
-        fresh.unlink(missing_ok=True)
-        month.build(fresh, rows)
-        with contextlib.closing(Db(fresh).connection) as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        fresh.rename(path)
-    return path

@@ -1,4 +1,4 @@
-"""The computed length of a first deployment."""
+"""The benchmarks: the computed length of a first deployment, and how answers are counted."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from perf.first_apply import TABLE, critical_path
+from perf.invoices import tally
+from perf.run import ROWS
 
 STEPS = tomllib.loads(TABLE.read_text())
 
@@ -40,3 +42,16 @@ def test_the_diagram_shows_the_critical_path() -> None:
         re.sub(r"^([ic])(\d)$", lambda m: f"{'install' if m[1] == 'i' else 'configure'}-s{m[2]}", name) for name in shown[1].split(",")
     ]
     assert names == critical_path(STEPS)[1]
+
+
+def test_every_row_is_in_the_readme_and_the_other_way_round() -> None:
+    page = (Path(__file__).parent.parent / "perf" / "README.md").read_text()
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == list(ROWS)
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 1000])
+def test_invoices_of_an_answer_are_counted_wherever_its_parts_end(size: int) -> None:
+    details = [b'{"invoice":{"models":[]},"sync_result":{"status":"%b"}}' % status for status in (b"held", b"skipped", b"held")]
+    answer = b'{"summary":{"held":2},"details":[' + b",".join(details) + b"]}"
+    parts = [answer[start : start + size] for start in range(0, len(answer), size)]
+    assert tally(parts) == (len(answer), {"held": 2, "skipped": 1})
