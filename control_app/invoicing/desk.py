@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -31,8 +32,8 @@ class Ticket:
         self.done = threading.Event()
         self.error: Exception | None = None
         self.progress = (0, 0)
-        self._answer: IO[bytes] | None = None
-        self._reading = threading.Lock()
+        self._answer: IO[bytes] = io.BytesIO()
+        self._lock, self._readers, self._is_forgotten = threading.Lock(), 0, False
 
     def told(self, done: int, whole: int) -> None:
         """How many customers of how many are done."""
@@ -40,22 +41,38 @@ class Ticket:
 
     def finish(self, answer: IO[bytes] | None, error: Exception | None = None) -> None:
         """It ended."""
-        self._answer, self.error = answer, error
+        self._answer, self.error = answer or self._answer, error
         self.done.set()
 
     def read(self) -> Iterator[bytes]:
-        """The answer, in parts; any number may read it."""
+        """The answer, in parts; any number may read it at once."""
         at = 0
-        while True:
-            with self._reading:
-                if self._answer is None:
+        with self._lock:
+            self._readers += 1
+        try:
+            while True:
+                with self._lock:
+                    self._answer.seek(at)
+                    part = self._answer.read(PART)
+                if not part:
                     return
-                self._answer.seek(at)
-                part = self._answer.read(PART)
-            if not part:
-                return
-            at += len(part)
-            yield part
+                at += len(part)
+                yield part
+        finally:
+            self._leave()
+
+    def forget(self) -> None:
+        """Nobody may ask for it any more; who reads it already may end."""
+        with self._lock:
+            self._is_forgotten = True
+            self._readers += 1
+        self._leave()
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._readers -= 1
+            if self._is_forgotten and not self._readers:
+                self._answer.close()
 
 
 class Desk:
@@ -93,6 +110,7 @@ class Desk:
             ended = [known for known in self._tickets.values() if known.done.is_set()]
             for old in ended[: max(0, len(self._tickets) - KEPT)]:
                 del self._tickets[old.id]
+                old.forget()
         # A run has its period, and begins at once; dry runs wait for a place.
         if ticket.order.dry_run == "none":
             threading.Thread(target=self._act, args=[ticket, act], name=f"run-{ticket.id}").start()

@@ -55,8 +55,6 @@ class Judge:
             found += [*self.settings, *partner, *self._brakes(invoice)]
         found = [finding for finding in found if not self._is_released(customer, finding)]
         codes = {finding.code for finding in found}
-        if customer == 0 and "unmapped-key" not in codes:
-            found.append(self._finding("unmapped-key", f"{invoice.requests} requests were made with keys that no customer holds"))
         if invoice.unrated and "unrated" not in codes:
             found.append(self._finding("unrated", f"{invoice.unrated} requests have no price"))
         if not invoice.adds_up:

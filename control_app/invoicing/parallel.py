@@ -29,14 +29,14 @@ def each(items: Sequence[T], act: Callable[[T], None], workers: int, leave: Call
 
     done = object()
     threads = [threading.Thread(target=work, name=f"invoices-{number}") for number in range(min(workers, len(items)))]
-    for thread in threads:
-        thread.start()
     try:
+        for thread in threads:
+            thread.start()
         for thread in threads:
             thread.join()
     except BaseException as error:  # noqa: BLE001 # Ctrl-C: what was begun ends, and no other begins
         failures.append(error)
-        for thread in threads:
+        for thread in filter(threading.Thread.is_alive, threads):
             thread.join()
     if failures:
         raise failures[0]

@@ -92,9 +92,7 @@ class Saga:
         if move := self._found(entry):
             return self._adopt(entry, move)
         self._let_settle(entry, "create")
-        if entry.partner is None:
-            raise HeldError("partner-missing", f"no partner was chosen for {entry.ref}")
-        draft = draft_of(entry, entry.partner, self.shape, self._reversed(entry))
+        draft = draft_of(entry, _partner(entry), self.shape, self._reversed(entry))
         entry, created = self._write(entry, "create", lambda: self.accounting.create(draft))
         return self._change(entry, state="created", odoo_id=created)
 
@@ -148,8 +146,7 @@ class Saga:
 
     def _mails(self, entry: Entry) -> list[Mail]:
         """But for those that failed and that a person has seen, who wants another sent."""
-        partner = entry.partner or self._read(entry).partner
-        mails = self._ask(entry, lambda: self.accounting.mails(_id(entry), partner))
+        mails = self._ask(entry, lambda: self.accounting.mails(_id(entry), _partner(entry)))
         failed = [mail for mail in mails if mail.status == "failed"]
         return [mail for mail in mails if mail.status != "failed"] + failed[entry.failed_mails :]
 
@@ -207,10 +204,7 @@ class Saga:
         if move.state == "cancel":
             raise HeldError("odoo-cancelled", f"{entry.ref} was cancelled in Odoo (id {move.id})")
         decimals = decimals_of(entry.currency)
-        try:
-            theirs: int | None = minor_of(move.untaxed, decimals)
-        except ValueError:
-            theirs = None
+        theirs = minor_of(move.untaxed, decimals)
         type_ = "out_refund" if entry.credit else "out_invoice"
         if (theirs, move.currency, move.type) != (entry.total, entry.currency, type_):
             ours = f"{minor_text(entry.total, decimals)} {entry.currency} without tax"
@@ -271,6 +265,11 @@ class Saga:
     def _later(self, entry: Entry, why: str, until: int) -> NoReturn:
         self.book.change(self.lease, entry, error=why, not_before=until)
         raise WaitError(why, until)
+
+
+def _partner(entry: Entry) -> int:
+    assert entry.partner is not None, f"{entry.ref} has no partner"  # noqa: S101 (who has none is held, or has nothing to pay)
+    return entry.partner
 
 
 def _id(entry: Entry) -> int:

@@ -176,7 +176,9 @@ class FakeOdoo:
     def _next_fault(self, model: str, name: str) -> Fault | None:
         with self._counting:
             self._count += 1
-            return self.fault(model, name, self._count) if self.fault else None
+            number = self._count
+        # Not while others wait: it may ask this Odoo something itself.
+        return self.fault(model, name, number) if self.fault else None
 
     def _failed(self, fault: Fault, done: Answer) -> Answer:
         if fault in RAISES:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from control_app import create_app
 from control_app.assembly import assemble, jobs_of
@@ -66,6 +67,15 @@ def test_the_metrics_are_all_told(app: Any) -> None:
 def test_a_key_that_prices_are_read_with_has_no_usage(app: Any) -> None:
     answer = app.test_client().get("/usage?start_date=2026-01-01&end_date=2026-12-31", headers={"Authorization": OWN_KEY})
     assert answer.json["summary"]["total_requests"] == 0
+
+
+def test_invoices_go_to_the_odoo_that_the_settings_name(settings: Settings, tmp_path: Path) -> None:
+    named = {"odoo": "json2", "odoo_url": "https://x.odoo.com", "odoo_database": "x", "odoo_key": SecretStr("k")}
+    parts = assemble(settings.model_copy(update={"database": tmp_path / "other.sqlite3", **named})).invoicing
+    assert parts.client
+    assert (parts.double, parts.client.key) == (None, "k")
+    nowhere = assemble(settings.model_copy(update={"database": tmp_path / "other.sqlite3", "odoo": "none"})).invoicing
+    assert (nowhere.double, nowhere.client, nowhere.planning.accounting) == (None, None, None)
 
 
 def test_a_second_process_makes_the_same_sample(settings: Settings, app: Any, tmp_path: Path) -> None:

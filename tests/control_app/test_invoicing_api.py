@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from control_app.invoicing import results
 from control_app.invoicing.actions import Decision
 from control_app.invoicing.orders import Order
 from control_app.odoo.double import FakeOdoo
@@ -288,6 +289,19 @@ def test_a_pro_forma_tells_the_running_month_as_the_invoice_will(billing: Billin
     assert billing.ask("/invoicing/proforma", customer_id="acme").get_json()["models"] == []
     assert billing.ask("/invoicing/proforma", customer_id="none").status_code == 404
     assert billing.ask("/invoicing/proforma").status_code == 400
+
+
+def test_an_answer_that_is_large_is_kept_in_a_file_and_is_the_same(billing: Billing, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = billing.ask(dry_run="all").get_json()
+    monkeypatch.setattr(results, "SPOOL", 100)
+    large = billing.ask(dry_run="all").get_json()
+    assert large["details"][0]["invoice"]["models"] == small["details"][0]["invoice"]["models"]
+    assert large["summary"] == small["summary"]
+    ticket = billing.service.app.extensions["services"].desk.find(large["run_id"])
+    reading = ticket.read()
+    assert next(reading)
+    ticket.forget()
+    assert list(reading) == [], "who reads it already may end"
 
 
 def test_old_answers_are_forgotten(billing: Billing) -> None:

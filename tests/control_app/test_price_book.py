@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from control_app import price_book
 from control_app.catalog import Catalog
 from control_app.database import Db
 from control_app.offers import Model, parse_offer
@@ -410,3 +411,25 @@ def test_a_change_of_another_kind_than_a_pending_one_waits_with_it(shop: Shop) -
 def _sheet(shop: Shop) -> dict[str, Any]:
     entry: dict[str, Any] = json.loads(shop.catalog.current().documents.sheet.body)[f"kubeai/{NAME}"]
     return entry
+
+
+def test_a_change_that_waits_already_is_not_noticed_again(shop: Shop) -> None:
+    shop.annotate(EIGHT, DEAR)
+    shop.catalog.current()
+    seen = shop.book.standings()[NAME]
+    assert seen.pending
+    assert shop.book.notice(NAME, seen.pending, 0, seen) == seen
+
+
+def test_a_database_that_cannot_be_written_is_told_of(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_only(path: Path) -> sqlite3.Connection:
+        return sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+
+    monkeypatch.setattr(price_book, "connect", read_only)
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        shop.book.check()
+
+
+def test_a_database_that_somebody_writes_to_can_be_written(shop: Shop) -> None:
+    with shop.db.transaction():
+        shop.book.check()

@@ -100,6 +100,16 @@ def test_a_line_is_millions_of_tokens_and_their_price_where_odoo_keeps_six_decim
     assert line["name"] == "Llama 3: millions of prompt tokens"
 
 
+def test_requests_are_a_line_of_their_number_and_price(tmp_path: Path) -> None:
+    company = Company(tmp_path)
+    company.odoo.set_precision("Product Unit", 6)
+    company.books.price("llama", 1, RATES | {"request": Decimal("0.05")})
+    company.use(big(), big("2026-10-06T00:00"))
+    company.run()
+    line = company.moves()[0]["lines"][1]
+    assert (line["name"], line["quantity"], line["price_unit"], line["price_subtotal"]) == ("Llama 3: requests", 2.0, 0.05, 0.1)
+
+
 def test_before_odoo_19_millions_need_the_decimals_of_the_price_as_well(tmp_path: Path) -> None:
     company = Company(tmp_path, version=18)
     company.odoo.set_precision("Product Unit of Measure", 6)

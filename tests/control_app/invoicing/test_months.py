@@ -74,6 +74,13 @@ def test_three_months_of_a_customer(tmp_path: Path) -> None:
     assert sorted(move for move, _ in company.odoo.mails_sent()) == [1, 2, 3, 4, 5]
 
 
+def test_who_had_nothing_to_pay_is_not_in_the_month_for_the_accountant(tmp_path: Path) -> None:
+    company = Company(tmp_path)
+    company.use(big(prompt=10))
+    company.run()
+    assert len("".join(month_csv(company.planning.book, OCTOBER)).splitlines()) == 1
+
+
 def test_the_month_for_the_accountant_adds_up(tmp_path: Path) -> None:
     company = Company(tmp_path)
     company.use(row("2026-10-05T12:00", "k-acme", prompt=333_333, cached_read=0, completion=123_457, reasoning=0))

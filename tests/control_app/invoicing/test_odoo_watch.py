@@ -10,6 +10,7 @@ import pytest
 from control_app.database import Db
 from control_app.invoicing.metrics import InvoiceMetrics
 from control_app.invoicing.odoo_watch import OdooWatch, odoo_state
+from control_app.odoo.accounting import OdooAccounting
 from control_app.odoo.client import OdooClient
 from control_app.odoo.double_faults import Fault
 from control_app.odoo.keys import rotate
@@ -28,7 +29,9 @@ def client(company: Company, key: str | None = None) -> OdooClient:
 
 
 def watch(company: Company, asking: OdooClient | None = None, previous: str = "") -> OdooWatch:
-    return OdooWatch(company.db, company.planning.accounting, asking or client(company), previous, company.clock)
+    asking = asking or client(company)
+    accounting = OdooAccounting(asking, company=1, currency="USD", product="AI-INFERENCE")
+    return OdooWatch(company.db, accounting, asking, previous, company.clock)
 
 
 def works(company: Company, key: str) -> bool:
@@ -89,11 +92,21 @@ def test_the_key_before_is_revoked_once_the_new_one_was_used_and_not_before(comp
     assert works(company, new), "a look after that changes nothing"
 
 
+def test_a_key_that_cannot_be_revoked_yet_is_tried_again_at_the_next_look(company: Company) -> None:
+    old = company.odoo.credentials
+    new = rotate(client(company), "control stalpeni", now=company.now)
+    company.odoo.keys.is_programmatic = False
+    watch(company, client(company, new), old).look()
+    assert works(company, old)
+    company.odoo.keys.is_programmatic = True
+    watch(company, client(company, new), old).look()
+    assert not works(company, old)
+
+
 def test_a_new_key_that_does_not_work_leaves_the_old_one(company: Company) -> None:
-    broken = client(company, "broken")
-    company.transport = None
-    seen = OdooWatch(company.db, company.planning.accounting, broken, company.odoo.credentials, company.clock).look()
+    seen = watch(company, client(company, "broken"), company.odoo.credentials).look()
     assert seen
+    assert seen.error
     assert works(company, company.odoo.credentials)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -151,6 +153,48 @@ def test_threads_stop_at_the_first_failure_and_at_ctrl_c() -> None:
         each(list(range(1000)), act, 2, left.set)
     assert left.is_set()
     assert len(done) < 1000
+
+
+def test_ctrl_c_ends_what_was_begun_and_begins_nothing_else() -> None:
+    done: list[int] = []
+    told = threading.Event()
+
+    def interrupt(_number: int, _frame: object) -> NoReturn:
+        told.set()
+        raise KeyboardInterrupt
+
+    def act(number: int) -> None:
+        if number == 0:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        assert told.wait(10)
+        done.append(number)
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            each(list(range(10**6)), act, 1, lambda: None)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert 0 < len(done) < 10**6
+
+
+def test_a_period_that_another_process_works_on_is_left_to_it(company: Company) -> None:
+    company.run(target="created")
+    company.actions.approve(BECAUSE, OCTOBER)
+    company.runs.lease(OCTOBER)
+    company.automation.advance()
+    assert company.moves()[0]["state"] == "draft"
+
+
+def test_a_run_that_another_process_finished_before_the_lease_was_taken_is_not_gone_on_with(company: Company) -> None:
+    _, lease = company.runs.start(Order(OCTOBER, "none", "manual", "ana"), "sent")
+    with company.db.transaction() as db:
+        lease.give_back(db)
+    other = Company(company.folder, odoo=company.odoo, automatic="off")
+    during(company, OCTOBER, other.automation.tick)
+    company.tick()
+    assert (len(refs(company)), len(company.odoo.mails_sent())) == (1, 1)
+    company.runs.lease(OCTOBER)
 
 
 def test_nothing_to_do_is_done(company: Company) -> None:

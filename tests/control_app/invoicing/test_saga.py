@@ -103,6 +103,53 @@ def test_what_odoo_refuses_is_held_in_its_words_and_goes_on_when_a_person_resume
     assert (state(company), held(company)) == ("sent", [])
 
 
+def test_a_draft_that_a_person_posts_while_we_do_is_gone_on_with(company: Company) -> None:
+    def post(model: str, method: str, _: int) -> None:
+        if (model, method) == ("account.move", "action_post"):
+            company.odoo.fault = None
+            company.planning.odoo.post(1)
+
+    company.odoo.fault = post
+    assert statuses(company.run()) == {"acme": "success"}
+    assert (state(company), len(company.odoo.mails_sent())) == ("sent", 1)
+
+
+def test_what_odoo_does_not_let_us_read_is_held(company: Company) -> None:
+    def deny(model: str, method: str, _: int) -> None:
+        if (model, method) == ("account.move", "create"):
+            company.odoo.denied.add(("ir.attachment", "read"))
+            company.odoo.denied.add(("account.move", "read"))
+
+    company.odoo.fault = deny
+    assert holds(company.run()) == ["odoo-refused"]
+
+
+def test_an_odoo_that_is_away_when_it_is_looked_at_is_asked_again(company: Company) -> None:
+    company.odoo.fault = lambda model, method, _: Fault.CANNOT_CONNECT if (model, method) == ("mail.message", "search_read") else None
+    assert statuses(company.run()) == {"acme": "error"}
+    company.odoo.fault = None
+    company.tick(2)
+    assert (state(company), len(company.odoo.mails_sent())) == ("sent", 1)
+
+
+def test_a_posting_that_odoo_refuses_is_held(company: Company) -> None:
+    company.run(target="created")
+    company.odoo.denied.add(("account.move", "write"))
+    company.actions.approve(BECAUSE, OCTOBER)
+    company.tick()
+    assert [code for code, _ in held(company)] == ["odoo-refused"]
+    assert state(company) == "created"
+
+
+def test_what_never_came_to_odoo_is_voided_when_it_cannot_come_any_more(company: Company) -> None:
+    company.odoo.fault = lambda model, method, _: Fault.TIMEOUT_BEFORE if (model, method) == ("account.move", "create") else None
+    company.run()
+    company.odoo.fault = None
+    company.actions.void(BECAUSE, REF, rebill=False)
+    company.tick(3)
+    assert (state(company), company.moves()) == ("void", [])
+
+
 def test_no_answer_to_a_write_is_looked_at_again_when_it_can_no_longer_come_through(company: Company) -> None:
     company.odoo.fault = lambda model, method, _: Fault.TIMEOUT_BEFORE if (model, method) == ("account.move", "create") else None
     assert message(company.run()).endswith("goes on at 2026-11-02T00:05:00Z")

@@ -71,6 +71,21 @@ def test_it_is_posted_to_the_webhook(company: Company) -> None:
     assert json.loads(asked[0].content)["text"].startswith("*stalpeni: invoices of 2026-10*")
 
 
+def test_names_call_nobody_and_are_no_links(company: Company) -> None:
+    company.db.connection.execute("UPDATE customers SET name = '<!channel> & <https://evil.example|pay>' WHERE id = 1")
+    company.odoo.change("res.partner", 1, email=False)
+    company.run()
+    assert "&lt;!channel&gt; &amp; &lt;https://evil.example|pay&gt;" in message(company.runs, company.runs.all()[0])
+
+
+def test_a_slack_that_took_it_and_did_not_say_so_is_not_told_again(company: Company) -> None:
+    def respond(_: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ReadTimeout("slow")
+
+    company.run()
+    Slack(WEBHOOK, company.runs, httpx2.MockTransport(respond)).tell(company.runs.all()[0])
+
+
 @pytest.mark.parametrize("answer", [httpx2.Response(404, text="no_service"), httpx2.ConnectError("https://hooks.slack.example/secret")])
 def test_a_slack_that_does_not_take_it_is_told_without_the_address(company: Company, answer: httpx2.Response | Exception) -> None:
     def respond(_: httpx2.Request) -> httpx2.Response:
