@@ -84,6 +84,7 @@ def _addresses(settings: Settings) -> str:
     pages = {
         "/": "models and prices",
         "/months": "what was used this month, and before",
+        "/invoices": "billing a month, every invoice, and what holds it",
         "/openrouter/models": "the price list, ?schema_version=2.4 for OpenRouter's current format",
         "/bifrost/pricingSheet": "the sheet that the gateway reads",
         "/usage": "what a key has used; /docs tells how to ask",

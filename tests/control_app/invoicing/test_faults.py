@@ -188,6 +188,25 @@ def test_a_database_that_is_lost_at_any_point_and_comes_back_as_it_was_at_any_ea
     report(capsys, "one customer, the database restored as it was", tally)
 
 
+# How many commits the replica was behind: half a customer's, one's, and several customers'.
+@pytest.mark.parametrize("behind", [0, 4, 9, 40])
+def test_a_run_with_fifty_customers_whose_database_is_lost_comes_back_from_an_older_one(
+    fast: Path, capsys: pytest.CaptureFixture[str], behind: int
+) -> None:
+    calls = undisturbed(fast, MANY).calls
+    tally = Tally()
+    for happening in calls[len(calls) // 10 :: len(calls) // 12]:
+        found, killed = fresh(fast, MANY), kill_at((happening, "after"))
+        killed.keeps_copies = True
+        lives(found, killed)
+        with pytest.raises(KilledError):
+            found.automation.tick()
+        restore(found, killed.copies[max(0, len(killed.copies) - 1 - behind)])
+        until_done(found)
+        tally.add(found, 1)
+    report(capsys, f"{MANY} customers, the database restored as it was {behind} commits before", tally)
+
+
 @pytest.mark.parametrize("kind", list(Fault))
 def test_a_fault_at_every_call_of_a_run_with_fifty_customers(fast: Path, capsys: pytest.CaptureFixture[str], kind: Fault) -> None:
     found, seen = fresh(fast, MANY), set[str]()
