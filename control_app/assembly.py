@@ -88,7 +88,7 @@ def jobs_of(parts: Parts, clock: Clock = utc) -> Jobs:
         Job("rows", SYNC_SEC, sync.run),
         Job("sheet", SHEET_SEC, parts.publication.tick),
         Job("odoo", ODOO_SEC, parts.invoicing.watch.look),
-        Job("invoices", INVOICES_SEC, parts.invoicing.automation.tick),
+        Job("invoices", INVOICES_SEC, parts.invoicing.automation.tick, is_long=True),
         Job("wal", WAL_SEC, parts.db.shorten_wal),
         Job("copy", COPY_SEC, NightlyCopy(parts.db, clock).tick),
         clock=clock,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -11,32 +11,34 @@ import schedule
 import structlog
 
 log = structlog.stdlib.get_logger("control_app.jobs")
-TICK_SEC = 1.0
+TICK_SEC, MOMENT_SEC = 1.0, 5.0
 
 
 @dataclass
 class Job:
-    """`every` so many seconds. `last_success`: UTC; `error`: of the last run, None where it succeeded."""
+    """`every` so many seconds; `is_long`: it may take minutes, and holds no other up.
+
+    `last_success`: UTC; `error`: of the last run, None where it succeeded.
+    """
 
     name: str
     every: int
     run: Callable[[], object]
+    is_long: bool = False
     last_success: datetime | None = None
     error: str | None = None
     failures: int = field(default=0)
 
 
 class Jobs:
-    """Runs each of *jobs* in its turn, in one thread; one that fails is tried again at its next turn and stops no other."""
+    """Runs each of *jobs* in its turn, in one thread, and the long ones in another; one that fails is tried again and stops no other."""
 
     def __init__(self, *jobs: Job, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._clock = clock
-        self._scheduler = schedule.Scheduler()
         self.stopping = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="jobs", daemon=True)
         self.all: Mapping[str, Job] = {job.name: job for job in jobs}
-        for job in jobs:
-            self._scheduler.every(job.every).seconds.do(self.run, job.name)  # pyright: ignore[reportUnknownMemberType] # its own gap
+        self._short = threading.Thread(target=self._loop, args=[[job for job in jobs if not job.is_long]], name="jobs", daemon=True)
+        self._long = threading.Thread(target=self._loop, args=[[job for job in jobs if job.is_long]], name="long-jobs", daemon=True)
 
     def run(self, name: str) -> None:
         """Run a job now; its failure is kept and logged."""
@@ -51,16 +53,20 @@ class Jobs:
 
     def start(self) -> None:
         """Run every job once, then each in its turn, until `stop`."""
-        self._thread.start()
+        self._short.start()
+        self._long.start()
 
     def stop(self) -> None:
-        """Let the job that runs end, and no other begin."""
+        """Let no other job begin, and the one that runs end; a long one, which must bear to be cut off, for a moment."""
         self.stopping.set()
-        self._thread.join()
+        self._short.join()
+        self._long.join(MOMENT_SEC)
 
-    def _loop(self) -> None:
-        for name in self.all:
+    def _loop(self, jobs: Sequence[Job]) -> None:
+        scheduler = schedule.Scheduler()
+        for job in jobs:
+            scheduler.every(job.every).seconds.do(self.run, job.name)  # pyright: ignore[reportUnknownMemberType] # its own gap
             if not self.stopping.is_set():
-                self.run(name)
+                self.run(job.name)
         while not self.stopping.wait(TICK_SEC):
-            self._scheduler.run_pending()
+            scheduler.run_pending()

@@ -15,6 +15,7 @@ from control_app import schema
 from control_app.database import Db
 from control_app.directory import DirectoryKeeper
 from control_app.gateway import Customer, Directory, Key, UsageRow
+from control_app.invoicing import tables
 from control_app.ledger import Ledger
 from control_app.spans import DAY, Range, microseconds
 from tests.engines import postgres
@@ -77,7 +78,7 @@ def price_all(db: Db, rate: int = RATE) -> None:
 def ledger(rows: int, shape: Shape = USUAL) -> Path:
     """A month's ledger, kept for the next run while its tables stay the same."""
     keys, customers, _ = shape
-    path = CACHE / f"month-{rows}-{keys}-{customers}-{hashlib.sha256(schema.LEDGER.encode()).hexdigest()[:8]}.sqlite3"
+    path = CACHE / f"month-{rows}-{keys}-{customers}-{_tables()}.sqlite3"
     if not path.exists():
         print(f"building a ledger of {rows:,} rows, {keys:,} keys, {customers:,} customers", file=sys.stderr)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,6 +87,11 @@ def ledger(rows: int, shape: Shape = USUAL) -> Path:
         build(fresh, rows, shape)
         fresh.rename(path)
     return path
+
+
+def _tables() -> str:
+    """Another name for each state of the tables."""
+    return hashlib.sha256("".join((schema.LEDGER, *tables.STATEMENTS)).encode()).hexdigest()[:8]
 
 
 def build(path: Path, rows: int, shape: Shape = USUAL) -> None:

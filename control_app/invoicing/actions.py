@@ -14,6 +14,7 @@ from control_app.invoicing.credits import partial_credit
 from control_app.invoicing.currency import decimals_of, minor_of, minor_text
 from control_app.invoicing.findings import may_be_released
 from control_app.invoicing.lease import Lease
+from control_app.invoicing.refs import credited
 from control_app.invoicing.runs import Runs
 from control_app.spans import month_text
 
@@ -78,6 +79,8 @@ class Actions:
             entry = self._entry(ref)
             if entry.credit or entry.state in ("void", "skipped"):
                 raise ActionError(f"{ref} is {'a credit note' if entry.credit else entry.state}; only an invoice can be voided")
+            if entry.target == "void":
+                raise ActionError(f"{ref} is being voided already{', and will be billed again' if entry.rebill else ''}")
             what = "void and bill again" if rebill else "void"
             self._change(lease, decision, what, entry, target="void", rebill=int(rebill), not_before=0)
 
@@ -94,7 +97,7 @@ class Actions:
         """Send the e-mail of an invoice again, all earlier ones of which failed. Raises AccountingError."""
         with self._working(self._entry(ref).month) as lease:
             entry = self._entry(ref)
-            if entry.state != "posted" or entry.odoo_id is None or entry.partner is None:
+            if entry.state != "posted" or entry.target == "void" or entry.odoo_id is None or entry.partner is None:
                 raise ActionError(f"{ref} is {entry.state}; only one that is posted and not sent can be sent again")
             mails = self.runs.planning.odoo.mails(entry.odoo_id, entry.partner)
             if any(mail.status != "failed" for mail in mails):
@@ -149,6 +152,9 @@ class Actions:
             lease.renew(db)
             self._book.write(db, entry, **changed)
             keep_holds(db, entry.customer, entry.month, entry.ref, ())
+            if entry.credit:
+                # A void that waits for its credit note is held by it.
+                keep_holds(db, entry.customer, entry.month, credited(entry.ref), ())
             record(db, self._now(), Act(decision.who, what, entry.ref, decision.reason))
 
     @contextmanager

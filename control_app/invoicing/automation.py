@@ -62,7 +62,9 @@ class Automation:
                 continue
             try:
                 preflight = preflight or self.runs.planning.odoo.preflight()
-                self._advance(lease, preflight)
+                # With something wrong with Odoo's settings, the tax say, nothing goes on.
+                if not preflight.problems:
+                    self._advance(lease, preflight)
             finally:
                 with book.db.transaction() as db:
                     lease.give_back(db)
@@ -103,7 +105,7 @@ class Automation:
                 lease.give_back(db)
             return
         log.info("run goes on", id=run.id, month=month_text(run.month))
-        self.runs.carry_out(run, lease)
+        self.runs.carry_out(run, lease, is_asked_for=False)
 
     def _start(self) -> None:
         if self.automatic == "off" or self.invoice_from is None:

@@ -120,6 +120,8 @@ class InvoiceBook:
         """What goes on by itself *now*: not what is held, or waits for a person."""
         query = f"""{_ALL} i WHERE {UNFINISHED} AND not_before <= ? AND NOT (target = 'created' AND checked)
           AND NOT EXISTS (SELECT 1 FROM invoice_holds h WHERE h.customer = i.customer AND h.month = i.month AND h.ref = i.ref)
+          AND NOT EXISTS (SELECT 1 FROM invoices v WHERE i.credit AND (v.customer, v.month, v.n, v.credit) = (i.customer, i.month, i.n, 0)
+            AND v.target = 'void' AND v.state != 'void')
           ORDER BY month, customer, id"""
         return [Entry._make(row) for row in self.db.connection.execute(query, [now])]
 

@@ -6,6 +6,8 @@ from decimal import Decimal
 
 from control_app.money import DECIMALS
 
+LARGEST = 12
+"""Exponent of ten of what nobody owes."""
 # ISO 4217, list one of 2026-01-01: currencies whose minor unit is not a hundredth.
 _MINOR = {
     **dict.fromkeys(
@@ -41,7 +43,9 @@ def units(minor: int, decimals: int) -> Decimal:
 
 def minor_of(amount: Decimal, decimals: int) -> int:
     """*amount* in minor units; ValueError where it has more decimals than the currency."""
+    if not amount.is_finite() or amount.adjusted() > LARGEST:
+        raise ValueError(f"{amount} is no amount")
     scaled = amount.scaleb(decimals)
-    if not amount.is_finite() or scaled != scaled.to_integral_value():
+    if scaled != scaled.to_integral_value():
         raise ValueError(f"{amount} has more than {decimals} decimals")
     return int(scaled)

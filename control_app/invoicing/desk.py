@@ -95,7 +95,7 @@ class Desk:
 
         def carry_out() -> IO[bytes]:
             self._runs.carry_out(run, lease, ticket.told)
-            return self._runs.answer(run)
+            return self._runs.answer(self._runs.find(run.id) or run)
 
         return self._begin(ticket, carry_out)
 

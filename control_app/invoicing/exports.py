@@ -50,10 +50,13 @@ def _counts(usage: Usage) -> tuple[Any, ...]:
 
 
 def month_csv(book: InvoiceBook, month: int) -> Iterator[str]:
-    """The month for the accountant: a row a line, and one a total, of every invoice and credit note that was not skipped."""
+    """The month for the accountant: a row a line, and one a total, of every invoice and credit note.
+
+    Without what was skipped, and drafts that were cancelled: what was posted and voided has its credit note.
+    """
     yield _csv(MONTH_COLUMNS, ())
     for entry in book.entries(month):
-        if entry.state != "skipped":
+        if entry.state != "skipped" and not (entry.state == "void" and entry.number is None):
             yield _csv((), _rows(entry))
 
 

@@ -19,7 +19,7 @@ RESOLVED = {
     "partner-no-email": f"give the partner an e-mail address in Odoo (Contacts); {_RESOLVE}",
     "partner-no-country": f"give the partner a country in Odoo (Contacts): the tax depends on it; {_RESOLVE}",
     "lines-differ": "a defect of ours: the lines are not what the ledger's rows add up to; nothing is billed until it is mended",
-    "odoo-differs": f"correct or cancel it in Odoo, or void it here; {_RESOLVE}",
+    "odoo-differs": f"correct it in Odoo, or cancel or credit it there; {_RESOLVE}",
     "odoo-twice": f"delete the one in Odoo that is not meant; {_RESOLVE}",
     "odoo-cancelled": "void it here, and bill again, or leave it",
     "odoo-missing": "void it, and bill again if it is to be: somebody deleted it in Odoo",

@@ -37,8 +37,18 @@ def billed(db: Db) -> dict[int, int]:
     return {customer: partner for customer, partner, _ in db.connection.execute(query)}
 
 
-def match(customers: Mapping[int, Who], mapped: Mapping[int, int], before: Mapping[int, int], accounting: Accounting, now: int) -> Found:
-    """Find the partner of each of *customers*; *before*: as whom everybody was billed last. Raises AccountingError."""
+def match(  # noqa: PLR0913, PLR0917 (what is known of partners)
+    customers: Mapping[int, Who],
+    names: Mapping[str, int],
+    mapped: Mapping[int, int],
+    before: Mapping[int, int],
+    accounting: Accounting,
+    now: int,
+) -> Found:
+    """Find the partner of each of *customers*. Raises AccountingError.
+
+    *names*: how many customers of the gateway are called so, billed now or not; *before*: as whom everybody was billed last.
+    """
     partners, findings = dict[int, Partner](), defaultdict[int, list[Finding]](list)
     numbers = list(customers)
     for start in range(0, len(numbers), CHUNK):
@@ -46,23 +56,28 @@ def match(customers: Mapping[int, Who], mapped: Mapping[int, int], before: Mappi
         ids = {mapped[number] for number in part if number in mapped}
         known = accounting.partners(ids, {who.id for who in part.values()}, {who.name for who in part.values()})
         for number, who in part.items():
-            fitting = _fitting(who, mapped.get(number), known)
+            fitting = _fitting(who, mapped.get(number), known, is_only=names[who.name] == 1)
             if len(fitting) == 1:
                 partners[number] = fitting[0]
             else:
-                findings[number].append(_not_one(who, mapped.get(number), fitting, now))
+                findings[number].append(_not_one(who, mapped.get(number), fitting or _named(who, known), now))
     _shared(partners, mapped, before, customers, findings, now)
     for number, partner in partners.items():
         findings[number] += _incomplete(partner, now)
     return Found(partners, findings)
 
 
-def _fitting(who: Who, mapped: int | None, known: Sequence[Partner]) -> list[Partner]:
+def _named(who: Who, known: Sequence[Partner]) -> list[Partner]:
+    """Of that name, and nobody's by their reference. One that has another customer's id is that customer."""
+    return [partner for partner in known if partner.name == who.name and not partner.reference]
+
+
+def _fitting(who: Who, mapped: int | None, known: Sequence[Partner], *, is_only: bool) -> list[Partner]:
+    """*is_only*: nobody else of the gateway's customers has that name."""
     if mapped is not None:
         return [partner for partner in known if partner.id == mapped]
     by_reference = [partner for partner in known if partner.reference == who.id]
-    # One that has another customer's id is that customer.
-    return by_reference or [partner for partner in known if partner.name == who.name and not partner.reference]
+    return by_reference or (_named(who, known) if is_only else [])
 
 
 def _not_one(who: Who, mapped: int | None, fitting: Sequence[Partner], now: int) -> Finding:
@@ -71,6 +86,8 @@ def _not_one(who: Who, mapped: int | None, fitting: Sequence[Partner], now: int)
     if not fitting:
         return _finding("partner-missing", f"Odoo has no partner with the reference {who.id!r} or the name {who.name!r}", now)
     ids = ", ".join(str(partner.id) for partner in fitting)
+    if len(fitting) == 1:
+        return _finding("partner-not-unique", f"partner {ids} is called {who.name}, as are several customers, {who.id} among them", now)
     return _finding("partner-not-unique", f"Odoo has {len(fitting)} partners for customer {who.id} ({who.name}): ids {ids}", now)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -83,7 +84,8 @@ class Planning:
             # Whom it would bill is of no use while nothing can be made.
             if not preflight.problems:
                 new = {customer: who[customer] for customer in exact if customer and customer not in closed}
-                found = partners.match(new, partners.chosen(self.db), partners.billed(self.db), self.odoo, now)
+                names = Counter(one.name for number, one in who.items() if number)
+                found = partners.match(new, names, partners.chosen(self.db), partners.billed(self.db), self.odoo, now)
         judging = self._judge(month, exact, preflight)
         return Plan(month, exact, closed, who, self._refs(month, who), preflight, found, judging, self.bodies.settled())
 

@@ -90,25 +90,25 @@ class Runs:
         query = "SELECT 1 FROM leases WHERE month = ? AND owner IS NOT NULL AND expires_at > ?"
         return self.planning.db.connection.execute(query, [month, self.planning.clock()]).fetchone() is not None
 
-    def carry_out(self, run: Run, lease: Lease, progress: Progress = lambda _done, _all: None) -> None:
+    def carry_out(self, run: Run, lease: Lease, progress: Progress = lambda _done, _all: None, *, is_asked_for: bool = True) -> None:
         """Bill everybody, and end the run, unless somebody's billing failed: then it goes on later, by itself, for a day.
 
-        Raises AccountingError where Odoo could not be asked, HaltedError where a person stopped it: a manual run ends so, an
-        automatic one goes on later. Raises LostError where the period is another's by now, who goes on. What else stops a run
-        leaves it to be gone on with.
+        Raises AccountingError where Odoo could not be asked, HaltedError where a person stopped it: a manual run ends so where
+        the person who asked for it is told, any other goes on later. Raises LostError where the period is another's by now, who
+        goes on. What else stops a run leaves it to be gone on with.
         """
+        is_over = self.planning.clock() - run.started_at > DAY
         try:
             failed = self._bill(run, lease, progress)
         except (AccountingError, HaltedError) as error:
-            self._end(run, lease, error=str(error), is_finished=run.trigger == "manual")
+            self._end(run, lease, error=str(error), is_finished=is_over or (run.trigger == "manual" and is_asked_for))
             raise
         except LostError:
             raise
         except Exception as error:
-            self._end(run, lease, error=f"{type(error).__name__}: {error}", is_finished=False)
+            self._end(run, lease, error=f"{type(error).__name__}: {error}", is_finished=is_over)
             raise
         said = f"{failed} customers could not be billed" if failed else None
-        is_over = self.planning.clock() - run.started_at > DAY
         self._end(run, lease, error=said, is_finished=not failed or is_over)
 
     def answer(self, run: Run) -> IO[bytes]:
@@ -199,7 +199,11 @@ class _Work:
         """With all that is left to do for a customer who has an invoice."""
         book = self.planning.book
         found: Result | None = None
-        for entry in book.unfinished(customer, self.run.month):
+        unfinished = book.unfinished(customer, self.run.month)
+        if unfinished and self.plan.judge.settings:
+            first = unfinished[0]
+            return results.held(customer, first.total, first.body.encode(), self.plan.judge.settings, first.odoo_id)
+        for entry in unfinished:
             result = advance(self.saga, entry)
             if entry.run != self.run.id and not entry.credit and entry.target != "void":
                 # The run that began it tells of it, too.

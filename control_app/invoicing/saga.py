@@ -83,7 +83,8 @@ class Saga:
         if entry.state == "draft":
             return self._create(entry)
         if entry.state == "created":
-            return self._post(self._check(entry)) if entry.target == "sent" else self._check(entry)
+            entry, move = self._check(entry)
+            return self._post(entry, move or self._read(entry)) if entry.target == "sent" else entry
         return self._mail(entry)
 
     # Into Odoo.
@@ -106,30 +107,34 @@ class Saga:
         self._equal(entry, move)
         return self._change(entry, state="created", odoo_id=move.id, partner=move.partner)
 
-    def _check(self, entry: Entry) -> Entry:
-        """What Odoo has made of it is ours to the cent, and the customer can look it up."""
+    def _check(self, entry: Entry) -> tuple[Entry, Move | None]:
+        """What Odoo has made of it is ours to the cent, and the customer can look it up. What was read, if it was."""
         if entry.checked:
-            return entry
-        self._equal(entry, self._read(entry))
+            return entry, None
+        move = self._read(entry)
+        self._equal(entry, move)
         if not entry.credit:
             name, content = file_name(entry.ref), self.usage(entry)
             entry, _ = self._write(entry, "attach", lambda: self.accounting.attach(_id(entry), name, content))
-        return self._change(entry, checked=1)
+        return self._change(entry, checked=1), move
 
-    def _post(self, entry: Entry) -> Entry:
-        move = self._read(entry)
+    def _post(self, entry: Entry, move: Move) -> Entry:
         # Also where it was compared when it was made: a person may have changed the draft since.
         self._equal(entry, move)
+        is_ours = False
         if move.state == "draft":
             try:
                 entry, _ = self._write(entry, "post", lambda: self.accounting.post(_id(entry)))
+                is_ours = True
             except HeldError:
                 # Refused also where an earlier call came through after all.
                 if self._read(entry).state != "posted":
                     raise
             move = self._read(entry)
         self._equal(entry, move)
-        return self._change(entry, state="posted", number=move.number)
+        entry = self._change(entry, state="posted", number=move.number)
+        # What was posted just now was not sent before: there is no e-mail to look for.
+        return self._send(entry) if is_ours else entry
 
     # To the customer.
 
@@ -137,6 +142,9 @@ class Saga:
         if mails := self._mails(entry):
             return self._sent(entry, mails)
         self._let_settle(entry, "send")
+        return self._send(entry)
+
+    def _send(self, entry: Entry) -> Entry:
         mail = self._ask(entry, lambda: self.accounting.prepare_mail(_id(entry)))
         entry, _ = self._write(entry, "send", lambda: self.accounting.send(mail))
         entry = self._change(entry)
@@ -175,19 +183,49 @@ class Saga:
             move = self._found(entry)
             if move is None:
                 self._let_settle(entry, "create")
-                return self._voided(entry)
+                return self._undone(entry)
             entry = self._change(entry, state="created", odoo_id=move.id, partner=move.partner)
         move = self._ask(entry, lambda: self.accounting.read(_id(entry)))
         if move is None or move.state == "cancel":
-            return self._voided(entry)
+            return self._undone(entry)
         if move.state == "draft":
             entry, _ = self._write(entry, "cancel", lambda: self.accounting.cancel(_id(entry)))
-            return self._voided(entry)
-        if left := entry.total - sum(credit.total for credit in self.book.credits(entry) if credit.state != "void"):
+            return self._undone(entry)
+        if entry.credit:
+            raise HeldError("odoo-differs", f"{entry.ref} is posted in Odoo (id {move.id}), and the invoice that it is against is not")
+        self._equal(entry, move)
+        left = entry.total - sum(credit.total for credit in self._credits(entry))
+        if left:
             self.book.open_credit(self.lease, entry, full_credit(self.book, entry, left))
-        for credit in self.book.credits(entry):
+        for credit in self._credits(entry):
+            if credit.not_before > self.book.clock():
+                self._later(entry, f"{credit.ref} waits: {credit.error}", credit.not_before)
             self.advance(credit)
         return self._voided(entry._replace(number=move.number))
+
+    def _undone(self, entry: Entry) -> Entry:
+        """Void without a credit note; one that was meant and did not come to Odoo is not made any more."""
+        if not entry.credit:
+            for credit in self.book.credits(entry):
+                if credit.state != "void":
+                    self.advance(self.book.change(self.lease, credit, target="void"))
+        return self._voided(entry)
+
+    def _credits(self, entry: Entry) -> list[Entry]:
+        """Credit notes that count: one that a person has cancelled or deleted in Odoo takes nothing back."""
+        counting: list[Entry] = []
+        for credit in self.book.credits(entry):
+            if credit.state != "void" and self._is_undone(credit):
+                self.book.void(self.lease, credit)
+            elif credit.state != "void":
+                counting.append(credit)
+        return counting
+
+    def _is_undone(self, credit: Entry) -> bool:
+        if credit.odoo_id is None:
+            return False
+        move = self._ask(credit, lambda: self.accounting.read(_id(credit)))
+        return move is None or move.state == "cancel"
 
     def _voided(self, entry: Entry) -> Entry:
         return self.book.void(self.lease, entry)

@@ -53,9 +53,10 @@ class OdooAccounting:
         """Whether invoices can be made; journal, currency and product are read anew, so that no creation has to wait for them."""
         found = check(self._odoo, self._wanted)
         if not found.problems:
+            # In the place of what was known, never without: a creation that was noted already must not wait for it.
+            fresh = places(self._odoo, self._wanted.currency, self._wanted.product)
             with self._lock:
-                self._places = None
-            self._known()
+                self._places = fresh
         return found
 
     def partners(self, ids: Collection[int], references: Collection[str], names: Collection[str]) -> Sequence[Partner]:

@@ -54,9 +54,8 @@ def resume() -> Response:
     first = services().settings.first_month
     if first is not None and month < first:
         raise BadParametersError({"period": "before the first month that is billed"})
-    ticket = services().desk.order(Order(month, "none", "manual", who()), TARGETS[services().settings.automatic])
     _act(lambda decision: services().invoicing.actions.note(decision, "resume", month), asked.reason)
-    return answer_of(ticket)
+    return answer_of(services().desk.order(Order(month, "none", "manual", who()), TARGETS[services().settings.automatic]))
 
 
 @blueprint.post("/release")
@@ -149,6 +148,8 @@ def _act(act: Callable[[Decision], Result], reason: str) -> Result:
         return act(Decision(who(), reason))
     except ActionError as error:
         raise Conflict(str(error)) from error
+    except ValueError as error:
+        raise BadParametersError({"reason": str(error)}) from error
 
 
 def _read(shape: type[Shape]) -> Shape:

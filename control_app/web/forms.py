@@ -6,6 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from functools import wraps
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from flask import abort, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
@@ -13,7 +14,7 @@ from werkzeug.wrappers import Response
 from control_app.invoicing.accounting import AccountingError
 from control_app.invoicing.actions import ActionError, Decision
 from control_app.invoicing.book import HaltedError
-from control_app.invoicing.lease import BusyError
+from control_app.invoicing.lease import BusyError, LostError
 from control_app.invoicing.orders import EarlyError
 from control_app.web.context import services
 
@@ -40,6 +41,13 @@ def own_pages_only() -> None:
     told = site is not None or origin is not None
     if not told or site not in (None, "same-origin", "none") or (origin is not None and origin.partition("://")[2] != request.host):
         abort(403, "this was not sent by a page of this service; open the page here and try again")
+    # A name that somebody else's DNS gives to this machine passes for our own where nobody has to log in.
+    if not services().settings.login_header and urlsplit(f"//{request.host}").hostname not in _own_names():
+        abort(403, "without a login this acts only for who is at this machine: open http://127.0.0.1, or put a login in front")
+
+
+def _own_names() -> tuple[str, ...]:
+    return ("localhost", "127.0.0.1", "::1", services().settings.bind.rpartition(":")[0])
 
 
 def who() -> str:
@@ -92,7 +100,7 @@ def act(view: View) -> View:
             return view(*args, **given)
         except FormError as error:
             return _refused(400, str(error), given)
-        except (ActionError, BusyError, HaltedError, EarlyError) as error:
+        except (ActionError, BusyError, HaltedError, EarlyError, LostError) as error:
             return _refused(409, str(error), given)
         except AccountingError as error:
             return _refused(503, str(error), given)

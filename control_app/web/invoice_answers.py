@@ -183,10 +183,10 @@ class Progress(_Shape):
 
 
 class RunProgress(_Shape):
-    """A run that is under way. `state`: one that was cut off goes on by itself."""
+    """A run that is under way. `waiting`: it was cut off, or somebody's billing failed, and goes on by itself."""
 
     run_id: str
-    state: Literal["running", "cut off"]
+    state: Literal["running", "waiting"]
     period: Period
     dry_run: Literal["all", "validate", "none"]
     started_at: Time

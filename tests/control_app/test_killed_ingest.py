@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 from tests.control_app import recomputation
 from tests.control_app.killed_ingest import ROWS, all_rows, prepare
+from tests.control_app.killing import ran_to_its_end
 from tests.control_app.month import WORLD
 
 KILLS = 20
 
 
 def ingest(folder: Path, batches: int | None) -> bool:
-    """Take rows in, and kill it -9 after so many *batches*; whether it came to its end."""
-    command = [sys.executable, "-m", "tests.control_app.killed_ingest", str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        assert process.stdout
-        for number, line in enumerate(process.stdout):
-            if line == "done\n":
-                return True
-            if number == batches:
-                # Somewhere in the transaction of the next batch.
-                process.kill()
-                break
-    return False
+    """Take rows in, and kill it somewhere in the transaction after so many *batches*; whether it came to its end."""
+    return ran_to_its_end("tests.control_app.killed_ingest", str(folder), lines=batches)
 
 
 def test_a_ledger_whose_process_was_killed_twenty_times_is_exact(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_an_amount_in_minor_units_is_exact() -> None:
     assert minor_of(Decimal("12.3"), 2) == 1230
 
 
-@pytest.mark.parametrize("amount", ["0.001", "NaN", "Infinity"])
+@pytest.mark.parametrize("amount", ["0.001", "NaN", "sNaN", "Infinity", "1e999999", "1e-999999"])
 def test_an_amount_that_is_no_number_of_minor_units_is_refused(amount: str) -> None:
-    with pytest.raises(ValueError, match="decimals"):
+    with pytest.raises(ValueError, match=r"decimals|no amount"):
         minor_of(Decimal(amount), 2)

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 from decimal import Decimal
 from pathlib import Path
 
 from tests.control_app.invoicing.company import SECOND_OF_NOVEMBER
 from tests.control_app.invoicing.killed_run import CUSTOMERS, company
 from tests.control_app.invoicing.test_period_rules import big
+from tests.control_app.killing import ran_to_its_end
 
 KILLS = 12
 
 
 def bill(folder: Path, minutes: int, calls: int | None) -> bool:
-    """One life, killed after so many *calls*; whether it came to its end."""
-    command = [sys.executable, "-m", "tests.control_app.invoicing.killed_run", str(folder), str(minutes)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        assert process.stdout
-        for number, line in enumerate(process.stdout):
-            if line == "done\n":
-                return True
-            if number == calls:
-                process.kill()
-                break
-    return False
+    """One life, killed after so many *calls* and answers; whether it came to its end."""
+    return ran_to_its_end("tests.control_app.invoicing.killed_run", str(folder), str(minutes), lines=calls)
 
 
 def test_a_run_that_is_killed_again_and_again_bills_each_customer_once(tmp_path: Path) -> None:

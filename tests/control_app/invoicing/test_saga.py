@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -33,6 +34,16 @@ def held(company: Company) -> list[tuple[str, str]]:
 def message(answer: dict[str, Any]) -> str:
     (detail,) = answer["details"]
     return str(detail["sync_result"]["message"])
+
+
+def denying(company: Company, method: str, right: str) -> Callable[[str, str, int], None]:
+    """Odoo takes a right away when that is asked."""
+
+    def deny(_model: str, asked: str, _number: int) -> None:
+        if asked == method:
+            company.odoo.denied.add(("account.move", right))
+
+    return deny
 
 
 def state(company: Company) -> str:
@@ -134,7 +145,7 @@ def test_an_odoo_that_is_away_when_it_is_looked_at_is_asked_again(company: Compa
 
 def test_a_posting_that_odoo_refuses_is_held(company: Company) -> None:
     company.run(target="created")
-    company.odoo.denied.add(("account.move", "write"))
+    company.odoo.fault = denying(company, "action_post", "write")
     company.actions.approve(BECAUSE, OCTOBER)
     company.tick()
     assert [code for code, _ in held(company)] == ["odoo-refused"]

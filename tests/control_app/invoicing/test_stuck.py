@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -10,12 +11,16 @@ from typing import NoReturn
 import pytest
 
 from control_app.gateway import Customer, Key
+from control_app.invoicing.actions import ActionError
+from control_app.invoicing.exports import month_csv
 from control_app.invoicing.judge import Brakes
+from control_app.invoicing.orders import Order
 from control_app.odoo.double_faults import Fault
 from tests.control_app.invoicing.company import BECAUSE, NOVEMBER, OCTOBER, Company, holds, statuses
 from tests.control_app.invoicing.test_period_rules import MILLION, THIRD_OF_DECEMBER, big
-from tests.control_app.invoicing.test_saga import held, state
+from tests.control_app.invoicing.test_saga import denying, held, state
 from tests.control_app.ledgers import row
+from tests.control_app.odoo.odoos import always
 
 REF = "stalpeni/acme/2026-10-1"
 
@@ -75,9 +80,10 @@ def test_a_partner_of_the_same_name_with_another_customers_id_is_not_taken(tmp_p
 def test_a_credit_note_that_was_held_goes_on_at_the_next_run(company: Company) -> None:
     company.run()
     company.actions.credit(BECAUSE, REF, Decimal("0.25"))
-    company.odoo.denied.add(("account.move", "create"))
+    company.odoo.fault = denying(company, "create", "create")
     company.tick()
     assert [code for code, _ in held(company)] == ["odoo-refused"]
+    company.odoo.fault = None
     company.odoo.denied.clear()
     company.tick(2)
     assert len(company.moves()) == 1
@@ -230,3 +236,136 @@ def test_a_release_is_of_one_customer_where_one_is_named(tmp_path: Path) -> None
     company.run()
     company.actions.release(BECAUSE, OCTOBER, "brake-run", "acme")
     assert statuses(company.run()) == {"acme": "success", "umbra": "held"}
+
+
+def test_a_name_that_two_customers_have_is_nobodys_also_where_only_one_is_billed(tmp_path: Path) -> None:
+    company = Company(tmp_path, ["acme"])
+    company.customers = ["acme", "umbra"]
+    company.use(big(key="k-umbra"))
+    company.db.connection.execute("UPDATE customers SET name = 'Customer acme'")
+    company.odoo.change("res.partner", 1, ref=False)
+    assert holds(company.run(), "umbra") == ["partner-not-unique"]
+    assert company.moves() == []
+
+
+@pytest.mark.parametrize("changed", [{"partner_id": [2, "Somebody"]}, {"amount_untaxed": 5.0}])
+def test_what_is_not_ours_any_more_is_not_voided_by_a_credit_note(company: Company, changed: dict[str, object]) -> None:
+    company.odoo.add_partner("Somebody", email="somebody@example.com")
+    company.run()
+    company.odoo.change("account.move", 1, **changed)
+    company.actions.void(BECAUSE, REF, rebill=True)
+    company.tick()
+    assert [code for code, _ in held(company)] == ["odoo-differs"]
+    assert len(company.moves()) == 1
+
+
+def test_nothing_goes_on_while_odoos_settings_are_wrong(company: Company) -> None:
+    company.odoo.fault = lambda model, method, _: Fault.TIMEOUT_BEFORE if (model, method) == ("account.move", "create") else None
+    company.run()
+    company.odoo.fault = None
+    company.odoo.change("product.product", 1, taxes_id=[])
+    company.tick(3)
+    assert company.moves() == []
+    assert holds(company.run()) == ["odoo-tax"]
+    company.odoo.change("product.product", 1, taxes_id=[1])
+    company.tick()
+    assert company.moves()[0]["amount_tax"] > 0
+
+
+def test_a_credit_note_that_did_not_come_to_odoo_is_not_made_when_its_invoice_is_gone(company: Company) -> None:
+    company.run()
+    company.actions.credit(BECAUSE, REF, Decimal("0.40"))
+    company.odoo.fault = lambda model, method, _: Fault.TIMEOUT_BEFORE if (model, method) == ("account.move", "create") else None
+    company.automation.tick()
+    company.odoo.fault = None
+    company.odoo.change("account.move", 1, state="cancel")
+    company.actions.void(BECAUSE, REF, rebill=False)
+    company.tick(4)
+    assert [entry.state for entry in company.entries()] == ["void", "void"]
+    assert len(company.moves()) == 1
+
+
+def test_a_credit_note_that_a_person_cancelled_takes_nothing_back(company: Company) -> None:
+    company.run()
+    company.actions.credit(BECAUSE, REF, Decimal("0.40"))
+    company.tick()
+    company.odoo.change("account.move", 2, state="cancel")
+    company.actions.void(BECAUSE, REF, rebill=False)
+    company.tick(2)
+    assert company.untaxed() == 0
+
+
+def test_a_credit_note_in_odoo_against_an_invoice_that_is_gone_is_looked_at_by_a_person(company: Company) -> None:
+    company.run()
+    company.actions.credit(BECAUSE, REF, Decimal("0.40"))
+    company.tick()
+    company.odoo.change("account.move", 1, state="cancel")
+    company.actions.void(BECAUSE, REF, rebill=False)
+    company.tick()
+    assert {code for code, _ in held(company)} == {"odoo-differs"}
+
+
+def test_the_credit_note_of_a_void_whose_email_failed_is_sent_again_and_the_void_goes_on(company: Company) -> None:
+    company.run()
+    company.odoo.failing.add("billing@acme.example")
+    company.actions.void(BECAUSE, REF, rebill=False)
+    company.tick(2)
+    assert {code for code, _ in held(company)} == {"mail-failed"}
+    assert company.planning.book.pending(company.clock()) == []
+    with pytest.raises(ActionError, match="only one that is posted and not sent"):
+        company.actions.resend(BECAUSE, REF)
+    company.odoo.failing.clear()
+    company.actions.resend(BECAUSE, f"{REF}-credit-1")
+    company.tick()
+    assert ([entry.state for entry in company.entries()], held(company)) == (["void", "sent"], [])
+
+
+def test_a_credit_note_that_waits_is_waited_for(company: Company) -> None:
+    company.run()
+    company.actions.void(BECAUSE, REF, rebill=False)
+    company.odoo.fault = lambda model, method, _: Fault.CANNOT_CONNECT if (model, method) == ("account.move", "create") else None
+    company.automation.tick()
+    company.odoo.fault = None
+    before = company.entries()[1].tries
+    company.automation.tick()
+    company.run()
+    assert company.entries()[1].tries == before
+    company.tick(2)
+    assert state(company) == "void"
+
+
+def test_what_is_being_voided_is_not_voided_again_in_another_way(company: Company) -> None:
+    company.run()
+    company.actions.void(BECAUSE, REF, rebill=True)
+    with pytest.raises(ActionError, match="being voided already, and will be billed again"):
+        company.actions.void(BECAUSE, REF, rebill=False)
+
+
+def test_a_run_that_breaks_for_a_day_ends_and_is_told_of(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(company.planning), "plan", broken)
+    for _ in range(4):
+        with contextlib.suppress(ZeroDivisionError):
+            company.automation.tick()
+        company.now += timedelta(hours=13)
+    assert [run.error for run in company.told] == ["ZeroDivisionError: "]
+
+
+def test_a_killed_run_of_a_person_is_not_lost_where_odoo_is_away_when_it_goes_on(company: Company) -> None:
+    _, lease = company.runs.start(Order(OCTOBER, "none", "manual", "ana"), "sent")
+    with company.db.transaction() as db:
+        lease.give_back(db)
+    company.odoo.fault = always(Fault.CANNOT_CONNECT)
+    company.tick()
+    assert [run.finished_at for run in company.runs.all() if run.trigger == "manual"] == [None]
+    company.odoo.fault = None
+    company.tick(2)
+    assert state(company) == "sent"
+
+
+def test_a_draft_that_was_cancelled_is_not_in_the_month_for_the_accountant(company: Company) -> None:
+    company.run(target="created")
+    company.actions.void(BECAUSE, REF, rebill=True)
+    company.tick()
+    company.run()
+    text = "".join(month_csv(company.planning.book, OCTOBER))
+    assert (f"{REF}," in text, "2026-10-2," in text) == (False, True)
