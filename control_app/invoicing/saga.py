@@ -206,9 +206,8 @@ class Saga:
     def _undone(self, entry: Entry) -> Entry:
         """Void without a credit note; one that was meant and did not come to Odoo is not made any more."""
         if not entry.credit:
-            for credit in self.book.credits(entry):
-                if credit.state != "void":
-                    self.advance(self.book.change(self.lease, credit, target="void"))
+            for credit in [credit for credit in self.book.credits(entry) if credit.state != "void"]:
+                self.advance(self.book.change(self.lease, credit, target="void"))
         return self._voided(entry)
 
     def _credits(self, entry: Entry) -> list[Entry]:

@@ -433,3 +433,20 @@ def test_a_database_that_cannot_be_written_is_told_of(shop: Shop, monkeypatch: p
 def test_a_database_that_somebody_writes_to_can_be_written(shop: Shop) -> None:
     with shop.db.transaction():
         shop.book.check()
+
+
+def test_a_disk_that_fails_is_told_of(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(sqlite3.Connection):
+        def execute(self, sql: str, *_: Any) -> sqlite3.Cursor:
+            if sql == "BEGIN IMMEDIATE":
+                error = sqlite3.OperationalError("disk I/O error")
+                error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+                raise error
+            return super().execute(sql)
+
+    def broken(path: Path) -> sqlite3.Connection:
+        return sqlite3.connect(path, factory=Broken, isolation_level=None)
+
+    monkeypatch.setattr(price_book, "connect", broken)
+    with pytest.raises(sqlite3.OperationalError, match="disk"):
+        shop.book.check()

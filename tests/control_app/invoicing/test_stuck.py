@@ -68,6 +68,14 @@ def test_a_partner_who_was_billed_as_one_customer_before_is_not_anothers(tmp_pat
     assert holds(company.run(NOVEMBER), "umbra") == ["partner-not-unique"]
 
 
+def test_a_partner_whom_a_person_gave_to_another_is_not_taken_by_its_reference_either(tmp_path: Path) -> None:
+    company = pair(tmp_path)
+    company.actions.choose_partner(BECAUSE, "acme", 2)
+    answer = company.run()
+    assert statuses(answer) == {"acme": "success", "umbra": "held"}
+    assert holds(answer, "umbra") == ["partner-not-unique"]
+
+
 def test_a_partner_of_the_same_name_with_another_customers_id_is_not_taken(tmp_path: Path) -> None:
     company = Company(tmp_path, ["acme"])
     company.customers = ["umbra"]
