@@ -57,7 +57,7 @@ class Parts:
 
 def assemble(settings: Settings, clock: Clock = utc) -> Parts:
     """Nothing is asked of anybody yet."""
-    db = Db(settings.database, replicated=bool(settings.replica))
+    db = database_of(settings)
     prices = PriceBook(db, clock)
     catalog = Catalog(_source(settings), prices, clock)
     api, sample = _api(settings, catalog, clock)
@@ -75,6 +75,11 @@ def assemble(settings: Settings, clock: Clock = utc) -> Parts:
     )
     invoicing = invoicing_of(settings, db, lambda: model_names(catalog), clock, CUSTOMERS if sample else {})
     return Parts(settings, db, prices, catalog, gateway, api, CounterBook(db), publication, sample, invoicing)
+
+
+def database_of(settings: Settings) -> Db:
+    """The service's database; where it has a replica, its WAL is left to Litestream."""
+    return Db(settings.database, replicated=bool(settings.replica))
 
 
 def jobs_of(parts: Parts, clock: Clock = utc) -> Jobs:

@@ -9,7 +9,7 @@ from control_app.database import Db
 from control_app.metrics import Collector, Samples
 from control_app.money import PICO
 from control_app.overview import NOBODY, customer_names
-from control_app.spans import Range, microseconds, month_of, month_range
+from control_app.spans import SECOND, Range, microseconds, month_of, month_range
 from control_app.sync import complete_through
 from control_app.usage import Usage, UsageReader
 
@@ -48,7 +48,7 @@ class LedgerMetrics:
     def complete_through(self) -> Samples:
         """Seconds since 1970 UTC; nothing before the first pass."""
         through = complete_through(self._db)
-        return {} if through is None else {(): through / 1_000_000}
+        return {} if through is None else {(): through / SECOND}
 
     def rows(self) -> Samples:
         """All of them, in whatever month."""

@@ -7,7 +7,8 @@ from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
-HOUR = 3_600_000_000
+SECOND = 1_000_000
+HOUR = 3600 * SECOND
 DAY = 24 * HOUR
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_MONTH = 1970 * 12
@@ -23,7 +24,7 @@ class Range(NamedTuple):
 def microseconds(time: datetime) -> int:
     """*time*, which has a zone, as everything here counts it: microseconds since 1970 UTC."""
     since = time.astimezone(UTC) - EPOCH
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    return (since.days * 86_400 + since.seconds) * SECOND + since.microseconds
 
 
 def time_of(at: int) -> datetime:

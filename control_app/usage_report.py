@@ -10,12 +10,11 @@ from typing import Any, Literal
 from control_app.database import Db
 from control_app.money import plain_amount
 from control_app.periods import day_text, time_text
-from control_app.spans import Range
+from control_app.spans import SECOND, Range
 from control_app.sync import complete_through
 from control_app.usage import Dimension, Usage, UsageReader
 
 GroupBy = Literal["day", "key"]
-_SECOND = 1_000_000
 _MODEL_COLUMNS = (
     *("model_id", "model_name", "prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens"),
     *("total_tokens", "total_requests", "total_cost"),
@@ -52,7 +51,7 @@ class UsageReports:
             if usage.requests:
                 groups.setdefault(cell[0], {})[model] = usage
         if through is not None:
-            through -= through % _SECOND
+            through -= through % SECOND
         report = {
             "period": {"start": time_text(period.start), "end": time_text(period.end)},
             "complete_through": None if through is None else time_text(through),

@@ -10,8 +10,7 @@ import click
 
 from control_app import litestream
 from control_app import replica as replicas
-from control_app.assembly import utc
-from control_app.database import Db
+from control_app.assembly import database_of, utc
 from control_app.litestream import ReplicaError
 from control_app.nightly_copy import CopyError, NightlyCopy
 from control_app.settings import PREFIX, Settings
@@ -60,7 +59,7 @@ def restore(settings: Settings, reason: str, *, replace: bool, accept_older: boo
 def copy(settings: Settings) -> None:
     """Make the nightly copy now."""
     try:
-        path = NightlyCopy(Db(settings.database, replicated=bool(settings.replica)), utc).make()
+        path = NightlyCopy(database_of(settings), utc).make()
     except (CopyError, sqlite3.Error, OSError) as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"{path}: {path.stat().st_size:,} bytes")

@@ -12,8 +12,7 @@ from typing import NoReturn
 
 import click
 
-from control_app.assembly import assemble, jobs_of
-from control_app.database import Db
+from control_app.assembly import assemble, database_of, jobs_of
 from control_app.demo import KEYS
 from control_app.litestream import ReplicaError
 from control_app.price_book import PriceBook
@@ -74,7 +73,7 @@ def _is_older(settings: Settings) -> str | None:
 def _cannot_keep(settings: Settings) -> str | None:
     """Why nothing can be kept there; a worker of gunicorn would only fail to boot."""
     try:
-        PriceBook(Db(settings.database, replicated=bool(settings.replica))).check()
+        PriceBook(database_of(settings)).check()
     except (OSError, sqlite3.Error) as error:
         return f"cannot use the database {settings.database} ({error}); choose another file with {PREFIX}DATABASE"
     return None

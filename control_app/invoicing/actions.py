@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -58,10 +56,8 @@ class Actions:
 
     def approve(self, decision: Decision, month: int, refs: frozenset[str] | None = None) -> list[str]:
         """Let drafts be posted and sent: all of a month that are not held, or those of *refs*. Which they are."""
-        with self._working(month) as lease:
-            waiting = [
-                entry for entry in self._book.entries(month) if (entry.state, entry.target) == ("created", "created") and entry.checked
-            ]
+        with self.runs.working(month) as lease:
+            waiting = [entry for entry in self._book.entries(month) if entry.waits_for_approval]
             chosen = [entry for entry in waiting if refs is None or entry.ref in refs]
             if missing := (refs or frozenset()) - {entry.ref for entry in chosen}:
                 raise ActionError(f"no draft waits for approval under {', '.join(sorted(missing))}")
@@ -75,7 +71,7 @@ class Actions:
 
     def void(self, decision: Decision, ref: str, *, rebill: bool) -> None:
         """Take an invoice back: a draft is cancelled, a posted one gets a credit note. With *rebill* the next run bills the period anew."""
-        with self._working(self._entry(ref).month) as lease:
+        with self.runs.working(self._entry(ref).month) as lease:
             entry = self._entry(ref)
             if entry.credit or entry.state in ("void", "skipped"):
                 raise ActionError(f"{ref} is {'a credit note' if entry.credit else entry.state}; only an invoice can be voided")
@@ -86,7 +82,7 @@ class Actions:
 
     def credit(self, decision: Decision, ref: str, amount: Decimal) -> str:
         """Take *amount* (without tax) of a posted invoice back by a credit note, on which the reason stands; its name."""
-        with self._working(self._entry(ref).month) as lease:
+        with self.runs.working(self._entry(ref).month) as lease:
             entry = self._entry(ref)
             intent = partial_credit(self._book, entry, self._creditable(entry, amount), decision.reason)
             self._audit(decision, "credit", f"{intent.ref}: {intent.total} minor units")
@@ -95,7 +91,7 @@ class Actions:
 
     def resend(self, decision: Decision, ref: str) -> None:
         """Send the e-mail of an invoice again, all earlier ones of which failed. Raises AccountingError."""
-        with self._working(self._entry(ref).month) as lease:
+        with self.runs.working(self._entry(ref).month) as lease:
             entry = self._entry(ref)
             if entry.state != "posted" or entry.target == "void" or entry.odoo_id is None or entry.partner is None:
                 raise ActionError(f"{ref} is {entry.state}; only one that is posted and not sent can be sent again")
@@ -156,15 +152,6 @@ class Actions:
                 # A void that waits for its credit note is held by it.
                 keep_holds(db, entry.customer, entry.month, credited(entry.ref), ())
             record(db, self._now(), Act(decision.who, what, entry.ref, decision.reason))
-
-    @contextmanager
-    def _working(self, month: int) -> Generator[Lease]:
-        lease = self.runs.lease(month)
-        try:
-            yield lease
-        finally:
-            with self.runs.planning.db.transaction() as db:
-                lease.give_back(db)
 
     def _audit(self, decision: Decision, what: str, subject: str) -> None:
         with self.runs.planning.db.transaction() as db:

@@ -6,6 +6,7 @@ It is asked to every minute or so; the truth about what was done is in the datab
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -56,18 +57,11 @@ class Automation:
         """Go on with invoices whose time has come: after an answer that did not come, an approval, an e-mail on its way."""
         book, preflight = self.runs.planning.book, None
         for month in sorted({entry.month for entry in book.pending(book.clock())}):
-            try:
-                lease = self.runs.lease(month)
-            except BusyError:
-                continue
-            try:
+            with suppress(BusyError), self.runs.working(month) as lease:
                 preflight = preflight or self.runs.planning.odoo.preflight()
                 # With something wrong with Odoo's settings, the tax say, nothing goes on.
                 if not preflight.problems:
                     self._advance(lease, preflight)
-            finally:
-                with book.db.transaction() as db:
-                    lease.give_back(db)
 
     def _advance(self, lease: Lease, preflight: Preflight) -> None:
         """What waits is read under the lease: before, another process may have been at it."""

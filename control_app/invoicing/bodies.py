@@ -15,8 +15,6 @@ from control_app.money import plain_amount
 from control_app.periods import time_text
 from control_app.spans import month_range, month_text
 
-NOBODY = "(nobody)"
-"""Called so where a key is held by no customer."""
 _plain = lru_cache(maxsize=4096)(plain_amount)
 
 

@@ -11,7 +11,7 @@ from control_app.database import Db
 from control_app.invoicing.findings import Finding
 from control_app.invoicing.lease import Lease
 from control_app.invoicing.tables import UNFINISHED
-from control_app.spans import DAY, month_range
+from control_app.spans import DAY, month_range, month_text
 
 State = Literal["draft", "created", "posted", "sent", "skipped", "void"]
 Target = Literal["created", "sent", "void"]
@@ -57,6 +57,11 @@ class Entry(NamedTuple):
             return self.state in ("skipped", "void")
         return self.state in ENDED or (self.target == "created" and bool(self.checked))
 
+    @property
+    def waits_for_approval(self) -> bool:
+        """Whether it is a draft that goes on when a person approves it."""
+        return (self.state, self.target, self.checked) == ("created", "created", 1)
+
 
 _COLUMNS = ", ".join(Entry._fields)
 _ALL = f"SELECT {_COLUMNS} FROM invoices"
@@ -101,11 +106,12 @@ class InvoiceBook:
         row = self.db.connection.execute(f"{_ALL} WHERE ref = ?", [ref]).fetchone()
         return Entry._make(row) if row else None
 
-    def newest(self, customer: int, month: int) -> Entry | None:
-        """The invoice of a customer's period, the last one if some were voided."""
+    def newest(self, customer: int, month: int) -> Entry:
+        """The invoice of a customer for whom the period is closed, the last one if some were voided."""
         query = f"{_ALL} WHERE customer = ? AND month = ? AND credit = 0 ORDER BY n DESC LIMIT 1"
         row = self.db.connection.execute(query, [customer, month]).fetchone()
-        return Entry._make(row) if row else None
+        assert row, f"customer {customer}: {month_text(month)} is closed without an invoice"  # noqa: S101 (both are written in one transaction)
+        return Entry._make(row)
 
     def credits(self, entry: Entry) -> list[Entry]:
         """Credit notes against an invoice."""
@@ -188,20 +194,17 @@ class InvoiceBook:
         db.execute(f"UPDATE invoices SET {columns} WHERE id = ?", [*changed.values(), entry.id])
         return entry._replace(**changed)
 
-    def hold(self, lease: Lease, customer: int, month: int, findings: Collection[Finding]) -> None:
-        """What holds a customer's period, in place of what held it before."""
+    def hold(self, lease: Lease, customer: int, month: int, ref: str, findings: Collection[Finding]) -> None:
+        """What holds a customer's period, or with *ref* an invoice, in place of what held it before."""
         with self.db.transaction() as db:
             lease.renew(db)
-            keep_holds(db, customer, month, "", findings)
+            keep_holds(db, customer, month, ref, findings)
 
     def let_go(self, lease: Lease, entry: Entry) -> None:
         """Nothing holds an invoice any more that got where it may be."""
-        held = "FROM invoice_holds WHERE customer = ? AND month = ? AND ref = ?"
-        whose = [entry.customer, entry.month, entry.ref]
-        if self.db.connection.execute(f"SELECT 1 {held}", whose).fetchone():
-            with self.db.transaction() as db:
-                lease.renew(db)
-                db.execute(f"DELETE {held}", whose)
+        query = "SELECT 1 FROM invoice_holds WHERE customer = ? AND month = ? AND ref = ?"
+        if self.db.connection.execute(query, [entry.customer, entry.month, entry.ref]).fetchone():
+            self.hold(lease, entry.customer, entry.month, entry.ref, ())
 
     def halted(self) -> str | None:
         """Who stopped invoicing and why; None while it runs."""

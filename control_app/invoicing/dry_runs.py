@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import IO
 
 from control_app.invoicing import results
@@ -11,11 +11,8 @@ from control_app.invoicing.findings import Finding
 from control_app.invoicing.invoice import Invoice
 from control_app.invoicing.orders import Order
 from control_app.invoicing.outcomes import duplicate
-from control_app.invoicing.planning import Plan, Planning, run_id
+from control_app.invoicing.planning import Plan, Planning, Progress, run_id
 from control_app.invoicing.results import Heading, Result
-
-Progress = Callable[[int, int], None]
-"""Told how many customers of how many are done."""
 
 
 def dry_run(planning: Planning, order: Order, progress: Progress = lambda _done, _all: None, id: str | None = None) -> IO[bytes]:
@@ -42,9 +39,7 @@ def dry_run(planning: Planning, order: Order, progress: Progress = lambda _done,
 def _details(planning: Planning, plan: Plan, order: Order, there: Mapping[str, Sequence[Move]], now: int) -> Iterator[Result]:
     for invoice in planning.bills.of_month(order.month):
         if invoice.customer in plan.closed:
-            entry = planning.book.newest(invoice.customer, order.month)
-            assert entry, f"{plan.who[invoice.customer].id}: closed without an invoice"  # noqa: S101 (both are written in one transaction)
-            yield duplicate(entry)
+            yield duplicate(planning.book.newest(invoice.customer, order.month))
             continue
         ref = plan.refs[invoice.customer]
         body = plan.bodies.write(invoice, plan.who[invoice.customer], ref, now)

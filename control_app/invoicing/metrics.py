@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from control_app.database import Db
+from control_app.invoicing.book import State
 from control_app.invoicing.odoo_watch import odoo_state
 from control_app.metrics import Collector, Samples
+from control_app.spans import SECOND
 
-STATES = ("draft", "created", "posted", "sent", "skipped", "void")
-SECOND = 1_000_000
+STATES = get_args(State)
 
 
 class InvoiceMetrics:

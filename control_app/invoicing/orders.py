@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from control_app.periods import PeriodError, parse_time, time_text
-from control_app.spans import DAY, month_of, month_range, month_text
+from control_app.spans import DAY, SECOND, month_of, month_range, month_text
 
 DryRun = Literal["all", "validate", "none"]
 Trigger = Literal["manual", "automatic"]
@@ -43,13 +43,18 @@ def month_before(date: str | None, now: int, invoice_from: int | None) -> int:
     """
     at = now if date is None else parse_time("date", date)
     if at > now:
-        raise PeriodError({"date": f"{time_text(at)} is in the future; it is {time_text(now - now % 1_000_000)}"})
+        raise PeriodError({"date": f"{time_text(at)} is in the future; it is {time_text(now - now % SECOND)}"})
     month = month_of(at) - 1
     if month < month_of(0):
         raise PeriodError({"date": f"{time_text(at)}: the month before it is before 1970"})
     if invoice_from is not None and month < invoice_from:
-        raise PeriodError({"date": f"{month_text(month)} is before {month_text(invoice_from)}, the first month that is ever billed"})
+        raise PeriodError({"date": before_first(month, invoice_from)})
     return month
+
+
+def before_first(month: int, invoice_from: int) -> str:
+    """Why *month* is never billed."""
+    return f"{month_text(month)} is before {month_text(invoice_from)}, the first month that is ever billed"
 
 
 def due(now: int, invoice_from: int) -> list[int]:

@@ -9,7 +9,7 @@ from control_app.invoicing.book import Entry, HaltedError
 from control_app.invoicing.findings import HeldError
 from control_app.invoicing.lease import LostError
 from control_app.invoicing.results import Result, Status
-from control_app.invoicing.saga import RETRIES, OnItsWayError, Saga, WaitError
+from control_app.invoicing.saga import OnItsWayError, Saga, WaitError, pause_of
 
 log = structlog.stdlib.get_logger("control_app.invoicing")
 
@@ -58,7 +58,7 @@ def told(entry: Entry) -> str:
 
 def _put_off(saga: Saga, entry: Entry) -> Entry:
     """It is tried again, after a while."""
-    until = saga.book.clock() + RETRIES[min(entry.tries, len(RETRIES) - 1)]
+    until = saga.book.clock() + pause_of(entry)
     return saga.book.change(saga.lease, entry, tries=entry.tries + 1, not_before=until)
 
 

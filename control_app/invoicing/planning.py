@@ -11,15 +11,18 @@ from control_app.database import Db
 from control_app.invoicing import partners
 from control_app.invoicing.accounting import Accounting, Preflight, UnavailableError
 from control_app.invoicing.bills import Bills
-from control_app.invoicing.bodies import NOBODY, Bodies, Who
+from control_app.invoicing.bodies import Bodies, Who
 from control_app.invoicing.book import InvoiceBook
 from control_app.invoicing.findings import Finding
 from control_app.invoicing.invoice import Invoice
 from control_app.invoicing.judge import Brakes, Judge, judge
 from control_app.invoicing.partners import Found
 from control_app.invoicing.refs import invoice_ref
+from control_app.overview import NOBODY
 
 NOT_ASKED = Found({}, {})
+Progress = Callable[[int, int], None]
+"""Told how many customers of how many are done."""
 
 
 def run_id() -> str:

@@ -8,9 +8,8 @@ from control_app.invoicing.bodies import Who
 from control_app.invoicing.invoice import Invoice
 from control_app.invoicing.planning import Planning
 from control_app.periods import time_text
+from control_app.spans import SECOND
 from control_app.sync import complete_through
-
-_SECOND = 1_000_000
 
 
 def pro_forma(planning: Planning, month: int, customer: int) -> dict[str, Any]:
@@ -19,5 +18,5 @@ def pro_forma(planning: Planning, month: int, customer: int) -> dict[str, Any]:
     row = db.connection.execute("SELECT gateway_id, name FROM customers WHERE id = ?", [customer]).fetchone()
     invoice = planning.bills.of_customer(month, customer) or Invoice(customer, month, ())
     through = complete_through(db)
-    document = planning.bodies.document(invoice, Who(*row), "pro-forma", now - now % _SECOND)
-    return document | {"pro_forma": True, "complete_through": None if through is None else time_text(through - through % _SECOND)}
+    document = planning.bodies.document(invoice, Who(*row), "pro-forma", now - now % SECOND)
+    return document | {"pro_forma": True, "complete_through": None if through is None else time_text(through - through % SECOND)}

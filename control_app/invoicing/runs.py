@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, NamedTuple
 
@@ -20,7 +21,7 @@ from control_app.invoicing.lease import Lease, LostError, take
 from control_app.invoicing.orders import EarlyError, Order, billable_from
 from control_app.invoicing.outcomes import advance, duplicate, of_entry, told
 from control_app.invoicing.parallel import each
-from control_app.invoicing.planning import Plan, Planning, run_id
+from control_app.invoicing.planning import Plan, Planning, Progress, run_id
 from control_app.invoicing.refs import number_of
 from control_app.invoicing.results import Heading, Result
 from control_app.invoicing.saga import Saga
@@ -28,8 +29,6 @@ from control_app.ledger import Ledger
 from control_app.replica import restored_at
 from control_app.spans import DAY
 
-Progress = Callable[[int, int], None]
-"""Told how many customers of how many are done."""
 AGAIN = 60_000_000
 """Microseconds until a run that did not come to its end is gone on with."""
 log = structlog.stdlib.get_logger("control_app.invoicing")
@@ -84,6 +83,16 @@ class Runs:
         """The lease of a period; raises BusyError."""
         book = self.planning.book
         return take(book.db, book.location, month, book.clock)
+
+    @contextmanager
+    def working(self, month: int) -> Generator[Lease]:
+        """The same, which is given back at the end."""
+        lease = self.lease(month)
+        try:
+            yield lease
+        finally:
+            with self.planning.db.transaction() as db:
+                lease.give_back(db)
 
     def is_at_work(self, month: int) -> bool:
         """Whether some process works on a period now."""
@@ -214,7 +223,6 @@ class _Work:
         if found:
             return found
         newest = book.newest(customer, self.run.month)
-        assert newest, f"{self.plan.who[customer].id}: closed without an invoice"  # noqa: S101 (both are written in one transaction)
         # Of a run that was cut off between the last step and its result.
         is_own = newest.run == self.run.id and newest.state not in ("void", "skipped")
         return of_entry(newest, "success", told(newest)) if is_own else duplicate(newest)
@@ -240,7 +248,7 @@ class _Work:
         opened = book.open(self.lease, self.run.id, self.run.target, customer, write)
         if isinstance(opened, Entry):
             return advance(self.saga, opened)
-        book.hold(self.lease, customer, month, opened)
+        book.hold(self.lease, customer, month, "", opened)
         return results.held(customer, invoice.total, body, opened)
 
     def _body(self, invoice: Invoice) -> bytes:

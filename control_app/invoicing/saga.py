@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn, TypeVar
 
 from control_app.invoicing.accounting import Accounting, Mail, Move, RefusedError, UnavailableError, UnclearError
-from control_app.invoicing.book import Entry, InvoiceBook, keep_holds
+from control_app.invoicing.book import Entry, InvoiceBook
 from control_app.invoicing.credits import full_credit
 from control_app.invoicing.currency import decimals_of, minor_of, minor_text
 from control_app.invoicing.drafts import Shape, draft_of
@@ -19,15 +19,15 @@ from control_app.invoicing.findings import HeldError
 from control_app.invoicing.lease import Lease
 from control_app.invoicing.refs import credited, file_name
 from control_app.periods import time_text
+from control_app.spans import SECOND
 
-SECOND = 1_000_000
 SETTLED = 300 * SECOND
 """After it a write is done or will never be: Odoo ends a request after 120 s (billing.md 3.3; what odoo.com has is not published)."""
 MAIL_LATE = 24 * 3600 * SECOND
 """An e-mail that waits for longer is looked at by a person."""
 MAIL_AGAIN = 60 * SECOND
-RETRIES = tuple(60 * SECOND * 2**number for number in range(7))
-"""Pauses after failures, up to an hour."""
+PAUSES = tuple(60 * SECOND << number for number in range(7))
+"""After failures, up to an hour."""
 UNANSWERED_MOST = 12
 """Then a person looks why Odoo does not answer, or never does what it is asked."""
 Result = TypeVar("Result")
@@ -70,9 +70,7 @@ class Saga:
                 entry = self._step(entry)
         except HeldError as held:
             finding = held.finding(self.book.clock())
-            with self.book.db.transaction() as db:
-                self.lease.renew(db)
-                keep_holds(db, entry.customer, entry.month, entry.ref, [finding])
+            self.book.hold(self.lease, entry.customer, entry.month, entry.ref, [finding])
             raise
         self.book.let_go(self.lease, entry)
         return entry
@@ -267,7 +265,7 @@ class Saga:
         except UnclearError as error:
             if entry.tries + 1 >= UNANSWERED_MOST:
                 raise HeldError("odoo-unanswered", f"no answer {entry.tries + 1} times: {error}") from None
-            pause = max(SETTLED, RETRIES[min(entry.tries, len(RETRIES) - 1)])
+            pause = max(SETTLED, pause_of(entry))
             entry = self.book.change(self.lease, entry, tries=entry.tries + 1)
             self._later(entry, str(error), self.book.clock() + pause)
         except UnavailableError as error:
@@ -295,13 +293,18 @@ class Saga:
         return self.book.change(self.lease, entry, **{"attempt": None, "error": None, "tries": 0, "not_before": 0, **changed})
 
     def _try_again(self, entry: Entry, why: str) -> NoReturn:
-        until = self.book.clock() + RETRIES[min(entry.tries, len(RETRIES) - 1)]
+        until = self.book.clock() + pause_of(entry)
         self.book.change(self.lease, entry, tries=entry.tries + 1)
         self._later(entry, why, until)
 
     def _later(self, entry: Entry, why: str, until: int) -> NoReturn:
         self.book.change(self.lease, entry, error=why, not_before=until)
         raise WaitError(why, until)
+
+
+def pause_of(entry: Entry) -> int:
+    """How long it rests after it failed once more, in microseconds."""
+    return PAUSES[min(entry.tries, len(PAUSES) - 1)]
 
 
 def _partner(entry: Entry) -> int:

@@ -81,7 +81,7 @@ class BillingMonth:
     @property
     def drafts(self) -> Sequence[Billed]:
         """Those that wait for approval."""
-        return [one for one in self.billed if waits(one.entry)]
+        return [one for one in self.billed if one.entry.waits_for_approval]
 
     @property
     def to_bill(self) -> Sequence[Unbilled]:
@@ -120,11 +120,6 @@ def holds_of(planning: Planning, entry: Entry) -> Sequence[Hold]:
     """What holds one invoice that there is."""
     kept = kept_holds(planning, entry.month, entry.customer)
     return SeenHolds(planning, planning.plan(entry.month, ask=False), kept).rows() if kept else []
-
-
-def waits(entry: Entry) -> bool:
-    """Whether a person has to approve it."""
-    return (entry.state, entry.target, entry.checked) == ("created", "created", 1)
 
 
 def state_of(entry: Entry) -> str:

@@ -11,18 +11,18 @@ from werkzeug.wrappers import Response
 from control_app.invoicing import results
 from control_app.invoicing.book import Entry
 from control_app.invoicing.currency import decimals_of, minor_text
-from control_app.invoicing.exports import month_csv
 from control_app.invoicing.odoo_watch import WARNED_DAYS, odoo_state
-from control_app.invoicing.orders import EarlyError, billable_from
+from control_app.invoicing.orders import EarlyError, before_first, billable_from
 from control_app.invoicing.refs import credited
 from control_app.overview import customer_names
 from control_app.periods import day_text
 from control_app.spans import DAY, month_of, month_range, month_text, parse_month
-from control_app.web.billing_month import amount_of, billing_month, holds_of, state_of, waits
+from control_app.web.billing_month import amount_of, billing_month, holds_of, state_of
 from control_app.web.context import services
 from control_app.web.decided import decided
 from control_app.web.forms import own_pages_only
 from control_app.web.invoice_lines import lines_of
+from control_app.web.invoicing import month_file
 from control_app.web.months import money
 from control_app.web.operators import operators_only
 from control_app.web.seen_run import STATUSES, groups, seen_run
@@ -92,12 +92,7 @@ def month(month: str) -> str:
 @blueprint.get("/<month>/accountant.csv")
 def accountant(month: str) -> Response:
     """The period for the accountant: every line with its exact and its rounded amount."""
-    period = period_of(month)
-    answer = make_response("".join(month_csv(services().invoicing.planning.book, period)))
-    answer.headers["Content-Type"] = "text/csv; charset=utf-8; header=present"
-    name = f"invoices_{services().settings.location}_{month_text(period)}.csv"
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return answer
+    return month_file(period_of(month))
 
 
 @blueprint.get("/<month>/bill")
@@ -134,7 +129,7 @@ def invoice(ref: str) -> str:
         left=entry.total - sum(credit.total for credit in against),
         holds=holds,
         dates=[day_text(day) for day in (entry.invoice_day, month_range(entry.month).end // DAY - 1, entry.due_day)],
-        may_approve=waits(entry),
+        may_approve=entry.waits_for_approval,
         may_void=is_alive and entry.state != "skipped",
         may_credit=is_alive and entry.state in ("posted", "sent"),
         may_resend=entry.state == "posted" and entry.target != "void" and any(hold.code == "mail-failed" for hold in holds),
@@ -205,7 +200,7 @@ def barred(month: int) -> str | None:
     """Why a period is not billed, whatever is in it; None where it may be."""
     first = services().settings.first_month
     if first is not None and month < first:
-        return f"{month_text(month)} is before {month_text(first)}, the first month that is ever billed"
+        return before_first(month, first)
     return str(EarlyError(month)) if services().invoicing.planning.clock() < billable_from(month) else None
 
 

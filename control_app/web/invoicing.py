@@ -21,7 +21,7 @@ from control_app.invoicing.orders import DRY_RUNS, EarlyError, Order, month_befo
 from control_app.invoicing.proforma import pro_forma
 from control_app.invoicing.runs import Run
 from control_app.periods import PeriodError, time_text
-from control_app.spans import month_of, month_range, parse_month
+from control_app.spans import month_of, month_range, month_text, parse_month
 from control_app.web import answers, invoice_answers
 from control_app.web.context import services
 from control_app.web.errors import BadParametersError
@@ -171,9 +171,7 @@ def month(period: str) -> Response:
     number = parse_month(period)
     if number is None:
         abort(404, f"{period[:40]!r} is no month since 1970-01")
-    headers = {"Content-Disposition": f'attachment; filename="invoices_{services().settings.location}_{period}.csv"'}
-    text = "".join(month_csv(services().invoicing.planning.book, number))
-    return Response(text, headers=headers | {"Cache-Control": "no-store"}, content_type="text/csv; charset=utf-8; header=present")
+    return month_file(number)
 
 
 @blueprint.get("/invoicing/proforma")
@@ -199,6 +197,14 @@ def proforma() -> Response:
         abort(404, f"the gateway has no customer {asked['customer_id'][:80]!r}")
     document = pro_forma(planning, month_of(planning.clock()), customer)
     return _json([json.dumps(document).encode(), b"\n"])
+
+
+def month_file(month: int) -> Response:
+    """A month for the accountant, to be saved."""
+    name = f"invoices_{services().settings.location}_{month_text(month)}.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    text = "".join(month_csv(services().invoicing.planning.book, month))
+    return Response(text, headers=headers, content_type="text/csv; charset=utf-8; header=present")
 
 
 def period_of(text: str) -> int:

@@ -13,7 +13,7 @@ from control_app.holds import Holds
 from control_app.money import from_pico, plain_amount
 from control_app.overview import NOBODY, Lines, customer_names, overview
 from control_app.periods import time_text
-from control_app.spans import microseconds, month_of, month_range, month_text, parse_month, time_of
+from control_app.spans import SECOND, microseconds, month_of, month_range, month_text, parse_month, time_of
 from control_app.sync import complete_through
 from control_app.web.context import services
 from control_app.web.operators import operators_only
@@ -51,7 +51,7 @@ def month(month: str) -> str:
         seen=seen,
         bars=_bars(seen.days),
         currency=services().settings.currency,
-        through=None if through is None else time_text(through - through % 1_000_000),
+        through=None if through is None else time_text(through - through % SECOND),
         told=told,
         verdict=verdict,
         holds=Holds(db).of(verdict) if verdict else [],

@@ -18,13 +18,6 @@ REF = "stalpeni/acme/2026-10-1"
 Act = Callable[[Actions], object]
 
 
-@pytest.fixture
-def company(tmp_path: Path) -> Company:
-    company = Company(tmp_path)
-    company.use(big())
-    return company
-
-
 def audit(company: Company) -> list[tuple[str, str, str, str]]:
     found: list[tuple[str, str, str, str]] = company.db.connection.execute("SELECT who, what, subject, reason FROM audit").fetchall()
     return found

@@ -18,13 +18,6 @@ from tests.control_app.invoicing.test_period_rules import THIRD_OF_DECEMBER, big
 from tests.control_app.odoo.odoos import always
 
 
-@pytest.fixture
-def company(tmp_path: Path) -> Company:
-    company = Company(tmp_path)
-    company.use(big())
-    return company
-
-
 def runs(company: Company) -> list[tuple[str, str, bool]]:
     return [(run.trigger, run.by, run.finished_at is not None) for run in company.runs.all()]
 

@@ -18,14 +18,6 @@ from tests.control_app.ledgers import RATES, row
 FREE = dict.fromkeys(RATES, Decimal(0))
 
 
-@pytest.fixture
-def company(tmp_path: Path) -> Company:
-    """One customer, who used a million tokens in October."""
-    company = Company(tmp_path)
-    company.use(big())
-    return company
-
-
 def test_the_ref_tells_location_customer_period_and_number(company: Company) -> None:
     company.run()
     (move,) = company.moves()

@@ -19,13 +19,6 @@ from tests.control_app.invoicing.test_period_rules import big
 REF = "stalpeni/acme/2026-10-1"
 
 
-@pytest.fixture
-def company(tmp_path: Path) -> Company:
-    company = Company(tmp_path)
-    company.use(big())
-    return company
-
-
 def held(company: Company) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = company.db.connection.execute("SELECT code, message FROM invoice_holds").fetchall()
     return found

@@ -25,13 +25,6 @@ from tests.control_app.odoo.odoos import always
 REF = "stalpeni/acme/2026-10-1"
 
 
-@pytest.fixture
-def company(tmp_path: Path) -> Company:
-    company = Company(tmp_path)
-    company.use(big())
-    return company
-
-
 def broken(*_: object, **__: object) -> NoReturn:
     """Nobody thought of this."""
     raise ZeroDivisionError
