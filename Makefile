@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo synth test coverage lint graph sizing bench tools preflight reboot snapshots snapshot restore lock pin clean
+.PHONY: help setup demo synth quick test coverage clocks lint graph sizing bench tools preflight reboot snapshots snapshot restore lock pin clean
 
 PIPENV_VERSION := 2026.10.3
 # The environment lives in the project and is nobody else's.
@@ -19,37 +19,50 @@ help: ## list these commands
 setup: .venv/.synced node_modules/.synced ## install what the project needs into the project's own folders
 
 demo: synth ## show what the three locations would create, then serve prices on http://127.0.0.1:8080
-	@$(PYTHON) -m stacks.summary
+	@$(PYTHON) -m stacks.reports.summary
 	@$(PYTHON) -m control_app
 
 synth: setup ## synthesise all locations into cdktf.out/
 	@if [ -t 1 ]; then npx cdktf synth; else CI=1 npx cdktf synth; fi
 
-test: setup tools ## run all tests (ONLY=<pytest arguments> for some)
-	$(PYTHON) -m pytest $(ONLY)
+# As many processes as there are cores. Each has all constructs in memory, so not more than four.
+WORKERS := -n auto --maxprocesses 4
 
-# Without what is killed in other processes, and what only repeats itself a thousand times.
-UNCOVERED := invoicing/test_faults.py invoicing/test_killed_run.py test_killed_ingest.py
+quick: lint ## lint and the unit tests, what to run at each change: two to four minutes on two cores
+	$(PYTHON) -m pytest $(WORKERS) tests/control tests/infra tests/test_*.py
+
+test: setup tools ## run all tests (ONLY=<pytest arguments> for some)
+	$(PYTHON) -m pytest $(or $(ONLY),$(WORKERS))
+
+# Where these are set, every Python process is measured, also pytest's workers.
+MEASURED := COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml COVERAGE_FILE=$(CURDIR)/.coverage
 coverage: setup ## money, periods, prices and invoices: every line and branch must be tested
-	@.venv/bin/coverage run -m pytest -q tests/control_app $(UNCOVERED:%=--ignore=tests/control_app/%)
+	@rm -f .coverage .coverage.*
+	@$(MEASURED) $(PYTHON) -m pytest -q $(WORKERS) tests/control
+	@.venv/bin/coverage combine --quiet
 	@.venv/bin/coverage report
 
-lint: setup ## ruff, mypy, pyright, shellcheck
+clocks: setup ## the unit tests as on other days: months ahead, a leap day, a year's end (CLOCK=<name> for one)
+	@tools/check-machine.sh test > /dev/null
+	@tools/clocks.sh
+
+lint: setup ## ruff, import-linter, mypy, pyright, shellcheck
 	@tools/check-machine.sh test > /dev/null
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy
-	npx pyright
-	cd constructs/ib_constructs/scripts && shellcheck -x *.sh
-	shellcheck tools/*.sh tests/hosts/*.sh constructs/ib_constructs/charts/*.sh .ci/run
+	.venv/bin/lint-imports --no-logo
+	cd constructs/ib_constructs/cluster/scripts && shellcheck -x *.sh
+	shellcheck tools/*.sh tests/hosts/*.sh constructs/ib_constructs/base/charts/*.sh .ci/run
+	@# Beside each other: they take most of the time, and each one core.
+	@echo "mypy and pyright"; .venv/bin/mypy & mypy=$$!; npx pyright; pyright=$$?; wait $$mypy && exit $$pyright
 
 graph: synth ## draw who waits for whom at stalpeni into docs/ (needs Debian's graphviz)
 	@command -v dot > /dev/null || { echo "install graphviz: sudo apt-get install -y graphviz" >&2; exit 1; }
-	@$(PYTHON) -m stacks.graph stalpeni > docs/dependencies.dot
+	@$(PYTHON) -m stacks.reports.graph stalpeni > docs/dependencies.dot
 	@dot -Tsvg docs/dependencies.dot > docs/dependencies.svg
 
 sizing: synth ## what an empty platform asks of its servers, at each location
-	@$(PYTHON) -m stacks.sizing
+	@$(PYTHON) -m stacks.reports.sizing
 
 bench: setup ## measure (ONLY=<row>); prints one JSON line a row
 	@$(PYTHON) -m perf.run $(ONLY)

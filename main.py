@@ -7,7 +7,7 @@ import sys
 from cdktf import App
 
 from ib_constructs import ChartMissingError
-from stacks.config import LocationError, load_locations
+from stacks.config.loader import LocationError, load_locations
 from stacks.location import LocationStack
 
 

@@ -12,7 +12,13 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.waiting import until
+from control_app.service import gunicorn_config
+from tests.support.waiting import until
+
+CONTROL = "--config=python:control_app.service.gunicorn_config"
+"""As the control service runs, which is warm when it listens."""
+BARE = (f"--worker-class={gunicorn_config.worker_class}", f"--threads={gunicorn_config.threads}")
+"""The same server, for another application."""
 
 
 class Served(NamedTuple):
@@ -23,16 +29,16 @@ class Served(NamedTuple):
 
 
 @contextlib.contextmanager
-def serving(application: str, environment: Mapping[str, str], threads: int = 1) -> Generator[str]:
-    """Its address; one process."""
-    with served(application, environment, threads) as found:
+def serving(application: str, environment: Mapping[str, str], *settings: str) -> Generator[str]:
+    """Its address; one process, by gunicorn's *settings*."""
+    with served(application, environment, *settings) as found:
         yield found.address
 
 
 @contextlib.contextmanager
-def served(application: str, environment: Mapping[str, str], threads: int = 1) -> Generator[Served]:
+def served(application: str, environment: Mapping[str, str], *settings: str) -> Generator[Served]:
     """The same, with its process."""
-    command = [sys.executable, "-m", "gunicorn", "--bind", "127.0.0.1:0", "--worker-class", "gthread", "--threads", str(threads)]
+    command = [sys.executable, "-m", "gunicorn", *settings, "--bind=127.0.0.1:0"]
     with (
         tempfile.NamedTemporaryFile("w") as file,
         subprocess.Popen([*command, application], stderr=file, env=os.environ | environment) as master,

@@ -16,28 +16,36 @@ from http.client import HTTPResponse
 from pathlib import Path
 from typing import NamedTuple
 
-from control_app.database import Db
+from control_app.accounting.odoo.double.odoo import FakeOdoo
+from control_app.core.time import Range, month_of
+from control_app.gateway.double.gateway import GatewayDouble
 from control_app.invoicing import results
-from control_app.invoicing.assembly import AT_ONCE, invoicing_of
 from control_app.invoicing.orders import Order
-from control_app.settings import Settings
-from control_app.spans import month_of
+from control_app.ledger.reader import UsageReader
+from control_app.service.assembly import assemble
+from control_app.service.doubles import Doubles
+from control_app.service.invoicing import AT_ONCE
+from control_app.service.settings import Settings
+from control_app.service.tables import open_database
 from perf import month
-from perf.gunicorn import Served, served, serving
+from perf.gunicorn import CONTROL, Served, served, serving
 from perf.ledger import ROWS
 from perf.month import Shape
 from perf.served_control import ADMIN_KEY
 from perf.served_double import CALLS
-from perf.serving import THREADS
 
 ASKED = "/invoicing/generate?dry_run=all&date=2026-11-02"
 PART = 64 * 1024
 ROUNDS = 5
+EVERYBODY = Range(0, 1 << 62)
+"""All customers, by their numbers."""
 MOST_CALLS = 10
 MOST_MB = 150
 INVOICES = max(10, min(200, ROWS // 50_000))
 """Of the real run, which takes long; fewer where there are fewer rows."""
-LATENCY_SEC = 0.1
+LATENCY_SEC, PRINTING_SEC = 0.05, 1.4
+"""Of a call, and of a send beside it: an invoice takes Odoo 1.9 s in 10 calls, as recorded (docs/facts/odoo.md, Calls)."""
+LEAST_A_MINUTE = 25
 STATUS = re.compile(rb'"sync_result":\{"status":"([a-z_]+)"')
 LONGEST_STATUS = 80
 Row = Mapping[str, object]
@@ -55,20 +63,21 @@ class Answer(NamedTuple):
 def dry_run() -> Row:
     """A dry run for 500 customers with 1,000 keys."""
     with _billing(month.USUAL) as place:
-        ask(place)
-        calls = place.calls()
-        answers = [ask(place) for _ in range(ROUNDS)]
+        cold, calls = ask(place).seconds, place.calls()
+        answers, control = _in_turn(place)
         calls = place.calls() - calls
     seconds = statistics.median(answer.seconds for answer in answers)
-    return _row("invoice_dry_run_s", seconds, "s", 2, place, answers, {"gateway_calls": calls}, is_good=calls <= MOST_CALLS)
+    control |= {"cold_s": round(cold, 3), "gateway_calls": calls}
+    return _row("invoice_dry_run_s", seconds, "s", 0.5, place, answers, control, is_good=calls <= MOST_CALLS)
 
 
 def month_seconds() -> Row:
     """A dry run for 10,000 customers: how long it takes."""
     with _billing(month.MANY) as place:
-        ask(place)
-        answers = [ask(place) for _ in range(ROUNDS)]
-    return _row("invoice_month_s", statistics.median(answer.seconds for answer in answers), "s", 30, place, answers, {})
+        cold = ask(place).seconds
+        answers, control = _in_turn(place)
+    seconds = statistics.median(answer.seconds for answer in answers)
+    return _row("invoice_month_s", seconds, "s", 8, place, answers, control | {"cold_s": round(cold, 3)})
 
 
 def month_memory() -> Row:
@@ -82,24 +91,24 @@ def month_memory() -> Row:
 
 
 def invoices_per_minute() -> Row:
-    """A real run: created, checked, posted, sent, and the e-mail seen; Odoo takes a tenth of a second for each call."""
+    """A real run: created, checked, posted, sent, and the e-mail seen; Odoo takes its time, most of it for sending."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         shape = Shape(INVOICES, INVOICES, month.MANY.rate)
         month.build(folder / "control.sqlite3", 100 * INVOICES, shape)
-        settings = Settings(database=folder / "control.sqlite3", odoo="double", odoo_file=folder / "odoo.sqlite3")
-        db = Db(settings.database)
+        settings = Settings.of(database=folder / "control.sqlite3")
+        odoo, calls = FakeOdoo(folder / "odoo.sqlite3", clock=lambda: month.AFTER), Counter[str]()
+        db = open_database(settings.storage.database)
         month.settle(db)
-        invoicing = invoicing_of(settings, db, dict[str, str], lambda: month.AFTER, {})
-        odoo, calls = invoicing.double, Counter[str]()
-        assert odoo  # noqa: S101 (the settings say so)
+        doubles = Doubles(GatewayDouble(lambda: month.AFTER), odoo)
+        invoicing = assemble(settings, lambda: month.AFTER, doubles, db).invoicing
         for number in range(INVOICES):
             odoo.add_partner(f"Customer {number}", ref=f"customer-{number}")
 
         def note(model: str, method: str, _: int) -> None:
             calls[f"{model}/{method}"] += 1
 
-        odoo.latency, odoo.fault = LATENCY_SEC, note
+        odoo.latency, odoo.printing, odoo.fault = LATENCY_SEC, PRINTING_SEC, note
         run, lease = invoicing.runs.start(Order(month_of(month.MONTH.start), "none", "manual", "perf"), "sent")
         began = time.perf_counter()
         invoicing.runs.carry_out(run, lease)
@@ -108,12 +117,13 @@ def invoices_per_minute() -> Row:
         statuses = results.statuses(db, run.id)
         odoo.close()
         db.close()
+    figure = 60 * INVOICES / seconds
     return {
         "name": "invoices_per_minute",
-        "figure": round(60 * INVOICES / seconds, 1),
+        "figure": round(figure, 1),
         "unit": "invoices/min",
-        "bar": None,
-        "ok": statuses == {"success": INVOICES} and mailed == INVOICES,
+        "bar": LEAST_A_MINUTE,
+        "ok": figure >= LEAST_A_MINUTE and statuses == {"success": INVOICES} and mailed == INVOICES,
         "control": {
             "invoices": INVOICES,
             "statuses": statuses,
@@ -121,14 +131,16 @@ def invoices_per_minute() -> Row:
             "seconds": round(seconds, 2),
             "calls_per_invoice": round(calls.total() / INVOICES, 2),
             "call_sec": LATENCY_SEC,
+            "printing_sec": PRINTING_SEC,
             "at_once": AT_ONCE,
         },
     }
 
 
 class _Place(NamedTuple):
-    """A service with a gateway. `customers`: who has used anything."""
+    """A service with a gateway, over a *database*. `customers`: who has used anything."""
 
+    database: Path
     service: Served
     gateway: str
     customers: int
@@ -143,21 +155,35 @@ class _Place(NamedTuple):
 def _billing(shape: Shape) -> Generator[_Place]:
     """The service over a month that is read and counted to its end; it asks a gateway that counts."""
     database = month.ledger(ROWS, shape)
-    db = Db(database)
+    db = open_database(database)
     month.settle(db)
     customers: int = db.connection.execute("SELECT count(DISTINCT customer) FROM customer_keys").fetchone()[0]
     db.close()
     with (
         serving("perf.served_double:counting()", {}) as gateway,
-        served("perf.served_control:billing()", {"PERF_DATABASE": str(database), "PERF_GATEWAY": gateway}, THREADS) as service,
+        served("perf.served_control:billing()", {"PERF_DATABASE": str(database), "PERF_GATEWAY": gateway}, CONTROL) as service,
     ):
-        place = _Place(service, gateway, customers)
+        place = _Place(database, service, gateway, customers)
         # It is this gateway that it would ask.
         with contextlib.suppress(urllib.error.HTTPError), _open(f"{service.address}/usage", "Bearer sk-bf-of-nobody"):
             pass
         if not place.calls():
             raise RuntimeError("the service asks another gateway")
         yield place
+
+
+def _in_turn(place: _Place) -> tuple[list[Answer], dict[str, object]]:
+    """Rounds of dry runs, and in turn with them of only reading what they bill, which tells how fast the machine is now."""
+    answers: list[Answer] = []
+    alone: list[float] = []
+    reader = UsageReader(open_database(place.database))
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        for _ in reader.billed(month_of(month.MONTH.start), EVERYBODY):
+            pass
+        alone.append(time.perf_counter() - began)
+        answers.append(ask(place))
+    return answers, {"read_alone_s": round(statistics.median(alone), 3)}
 
 
 def ask(place: _Place) -> Answer:

@@ -6,18 +6,19 @@ import hashlib
 import itertools
 import random
 import sys
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from control_app import schema
-from control_app.database import Db
-from control_app.directory import DirectoryKeeper
-from control_app.gateway import Customer, Directory, Key, UsageRow
-from control_app.invoicing import tables
-from control_app.ledger import Ledger
-from control_app.spans import DAY, Range, microseconds
+from control_app.core.time import DAY, Range, microseconds
+from control_app.gateway.port import Customer, Directory, Key, UsageRow
+from control_app.ledger.columns import PART
+from control_app.ledger.directory import DirectoryKeeper
+from control_app.ledger.ledger import Ledger
+from control_app.service.tables import open_database
+from control_app.storage.database import Db
 from tests.engines import postgres
 
 KEYS, MODELS, CUSTOMERS = 1_000, 20, 500
@@ -27,6 +28,7 @@ AFTER = datetime(2026, 11, 2, tzinfo=UTC)
 LARGEST, TYPICAL = "key-0", "key-500"
 RATE = 10**6
 """Pico-units for a prompt token."""
+LAID_OUT = ("requests", "days", "months", "model_days", "hours")
 CACHE = Path.home() / ".cache" / "inference-platform" / "perf"
 
 
@@ -76,9 +78,9 @@ def price_all(db: Db, rate: int = RATE) -> None:
 
 
 def ledger(rows: int, shape: Shape = USUAL) -> Path:
-    """A month's ledger, kept for the next run while its tables stay the same."""
+    """A month's ledger, kept for the next run while the tables that hold it are the same; other tables come with opening it."""
     keys, customers, _ = shape
-    path = CACHE / f"month-{rows}-{keys}-{customers}-{_tables()}.sqlite3"
+    path = CACHE / f"month-{rows}-{keys}-{customers}-{_layout()}.sqlite3"
     if not path.exists():
         print(f"building a ledger of {rows:,} rows, {keys:,} keys, {customers:,} customers", file=sys.stderr)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,14 +91,19 @@ def ledger(rows: int, shape: Shape = USUAL) -> Path:
     return path
 
 
-def _tables() -> str:
-    """Another name for each state of the tables."""
-    return hashlib.sha256("".join((schema.LEDGER, *tables.STATEMENTS)).encode()).hexdigest()[:8]
+def _layout() -> str:
+    """Another name for each layout of the rows and of what they add up to."""
+    with tempfile.TemporaryDirectory() as folder:
+        db = open_database(Path(folder) / "empty.sqlite3")
+        statement = f"SELECT sql FROM sqlite_master WHERE tbl_name IN ({', '.join('?' for _ in LAID_OUT)}) AND sql NOT NULL ORDER BY name"  # noqa: S608
+        made = db.connection.execute(statement, LAID_OUT).fetchall()
+        db.close()
+    return hashlib.sha256("".join((str(PART), *(sql for (sql,) in made))).encode()).hexdigest()[:8]
 
 
 def build(path: Path, rows: int, shape: Shape = USUAL) -> None:
     """A ledger of the month at *path*, taken in without a gateway."""
-    db = Db(path)
+    db = open_database(path)
     price_all(db, shape.rate)
     customers = [Customer(f"customer-{number}", f"Customer {number}") for number in range(shape.customers)]
     keys = [
@@ -111,12 +118,15 @@ def build(path: Path, rows: int, shape: Shape = USUAL) -> None:
     db.close()
 
 
+_READ_THROUGH = "INSERT OR REPLACE INTO readings (id, first_at, at, started, dropped) VALUES (1, ?, ?, 0, 0)"
+
+
 def settle(db: Db) -> None:
     """The month is over and was read and counted to its end, so that nothing of it is held."""
     after = MONTH.end + DAY
     Ledger(db).ingest((), after, "rows", after)
     with db.transaction() as connection:
-        connection.execute("INSERT OR REPLACE INTO readings VALUES (1, ?, ?, 0, 0)", [MONTH.start, after])
+        connection.execute(_READ_THROUGH, [MONTH.start, after])
         connection.execute("UPDATE hours SET counted = logged WHERE counted != logged")
 
 

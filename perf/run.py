@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import sys
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from perf.cpu import adopt_orphans, cpu_seconds
 from perf.first_apply import first_apply
 from perf.invoices import dry_run, invoices_per_minute, month_memory, month_seconds
 from perf.ledger import ingest_api, ingest_postgres
-from perf.serving import price_list, usage, usage_growth
+from perf.serving import price_list, usage, usage_growth, usage_ragged
 
 ROUNDS = 5
 Row = Mapping[str, object]
@@ -46,6 +47,7 @@ ROWS: Mapping[str, Callable[[], Row]] = {
     "ingest_postgres_rows_per_s": ingest_postgres,
     "ingest_api_rows_per_s": ingest_api,
     "usage_p99_ms": usage,
+    "usage_ragged_p99_ms": usage_ragged,
     "usage_growth_ratio": usage_growth,
     "price_list_p99_ms": price_list,
     "invoice_dry_run_s": dry_run,
@@ -55,12 +57,18 @@ ROWS: Mapping[str, Callable[[], Row]] = {
 }
 
 
+def _beside_load(row: Callable[[], Row]) -> Row:
+    """With the machine's load of the minute before, which is near 0 where it is idle."""
+    load, _, _ = os.getloadavg()
+    return {**row(), "load_before": round(load, 2)}
+
+
 def main() -> None:
     """Exit with 1 where a bar is missed."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("row", nargs="*", choices=[*ROWS, []], help="rows to run (default: all)")
     names: list[str] = parser.parse_args().row or list(ROWS)
-    results = [ROWS[name]() for name in names]
+    results = [_beside_load(ROWS[name]) for name in names]
     for result in results:
         print(json.dumps(result))
     sys.exit(not all(result["ok"] for result in results))

@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterable
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from control_app.gateway_double import GatewayDouble
+from control_app.core.clock import utc
+from control_app.gateway.double.gateway import GatewayDouble
 from perf.month import CUSTOMERS, KEYS, usage_rows
 
 CALLS = "/calls-so-far"
@@ -14,7 +15,7 @@ CALLS = "/calls-so-far"
 
 def double() -> GatewayDouble:
     """A WSGI application."""
-    made = GatewayDouble()
+    made = GatewayDouble(utc)
     for number in range(CUSTOMERS):
         made.add_customer(f"Customer {number}", id=f"customer-{number}")
     for number in range(KEYS):
@@ -25,7 +26,7 @@ def double() -> GatewayDouble:
 
 def counting() -> WSGIApplication:
     """One that has nobody, and tells at CALLS how often it was asked for anything else."""
-    made, calls = GatewayDouble(), 0
+    made, calls = GatewayDouble(utc), 0
 
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         nonlocal calls

@@ -7,9 +7,9 @@ from ipaddress import IPv4Address
 from constructs import Construct
 
 from ib_constructs import Identity, K3sCluster, K3sClusterProps, K3sSettings, Server
-from ib_constructs.k3s import RELEASES
+from ib_constructs.cluster.k3s import RELEASES
 from ib_constructs.versions import K3S_SHA256
-from stacks.schema import Location
+from stacks.config.schema import Location
 
 
 def k3s_cluster(scope: Construct, location: Location, identity: Identity, ssh_private_key: str, issuer_ca: str | None = None) -> K3sCluster:
@@ -22,23 +22,12 @@ def k3s_cluster(scope: Construct, location: Location, identity: Identity, ssh_pr
 
 def k3s_props(location: Location, identity: Identity, ssh_private_key: str, issuer_ca: str | None = None) -> K3sClusterProps:
     """What a location file says of its cluster."""
-    api_names: list[str | IPv4Address] = [location.cluster_address, location.api_address, f"k3s.{location.domain}"]
     mirrors = location.mirrors
-    settings = K3sSettings(
-        api_vip=str(location.network.api_vip) if location.network.api_vip else None,
-        api_names=[str(name) for name in api_names],
-        issuer=f"https://dex.{location.domain}",
-        issuer_ca=issuer_ca,
-        packaged_storage=not location.storage.longhorn,
-        snapshots_to_s3=location.backup is not None,
-        image_mirror=mirrors.images,
-        embedded_registry=mirrors.embedded_registry,
-    )
     return K3sClusterProps(
         servers=k3s_servers(location),
         identity=identity,
         ssh_private_key=ssh_private_key,
-        settings=settings,
+        settings=k3s_settings(location, issuer_ca),
         ingress_ip=str(location.network.ingress_ip),
         issuer_host=f"dex.{location.domain}",
         shared_storage=location.storage.longhorn,
@@ -47,6 +36,24 @@ def k3s_props(location: Location, identity: Identity, ssh_private_key: str, issu
         binary_sha256=mirrors.k3s_sha256 or K3S_SHA256,
         images_sha256=mirrors.k3s_images_sha256,
         protect=location.protect,
+    )
+
+
+def k3s_settings(location: Location, issuer_ca: str | None = None) -> K3sSettings:
+    """What all servers of a location share. *issuer_ca*: as `k3s_cluster` has it."""
+    api_names: list[str | IPv4Address] = [location.cluster_address, location.api_address, f"k3s.{location.domain}"]
+    mirrors = location.mirrors
+    return K3sSettings(
+        api_vip=str(location.network.api_vip) if location.network.api_vip else None,
+        api_names=[str(name) for name in api_names],
+        issuer=f"https://dex.{location.domain}",
+        issuer_ca=issuer_ca,
+        cluster_cidr=str(location.network.cluster_cidr),
+        service_cidr=str(location.network.service_cidr),
+        packaged_storage=not location.storage.longhorn,
+        snapshots_to_s3=location.backup is not None,
+        image_mirror=mirrors.images,
+        embedded_registry=mirrors.embedded_registry,
     )
 
 

@@ -29,16 +29,14 @@ from ib_constructs import (
     ClusterIdentity,
     ClusterIdentityProps,
     K3sCluster,
-    KeyPair,
     Kubeconfig,
-    RootAuthority,
-    RootAuthorityProps,
 )
-from ib_constructs.k3s_config import S3_SECRET, SNAPSHOTS_KEPT
-from ib_constructs.root_authority import LETSENCRYPT_STAGING_ROOTS
+from ib_constructs.cluster.k3s_config import S3_SECRET, SNAPSHOTS_KEPT
 from stacks.addons import Addons
+from stacks.authority import declare_authority
 from stacks.cluster import k3s_cluster
-from stacks.schema import Location
+from stacks.config.schema import Location
+from stacks.hosts import Hosts
 from stacks.variables import Variables, declare_variables
 
 ROOT = Path(__file__).parent.parent
@@ -60,21 +58,17 @@ class LocationStack(TerraformStack):
         kubeconfig = Kubeconfig(location=location.name, domain=location.domain, api_address=str(location.api_address), identity=identity)
         self._kubernetes_providers(kubeconfig)
 
-        root = self._root(location)
-        issuer_ca = root.certificate if root else None
-        if location.certificates.issuer == "letsencrypt-staging":
-            issuer_ca = LETSENCRYPT_STAGING_ROOTS
-        cluster = k3s_cluster(self, location, identity, variables.ssh_private_key, issuer_ca)
+        authority = declare_authority(self, location)
+        cluster = k3s_cluster(self, location, identity, variables.ssh_private_key, authority.certificate)
         self._snapshots_to_s3(location, variables, cluster)
-        Addons(self, location, variables, cluster.ready).release(root, issuer_ca)
+        addons = Addons(self, location, variables, cluster.ready, authority)
+        hosts = Hosts(self, location, addons)
         self._dns(location, variables.cloudflare_api_token)
 
         TerraformOutput(self, "k3s_kubeconfig_for_users", value=kubeconfig.for_users(), sensitive=True)
         TerraformOutput(self, "k3s_kubeconfig_for_admins", value=kubeconfig.for_admins(), sensitive=True)
-        TerraformOutput(self, "service_urls", value=service_urls(location), description="Where the location's services are")
-        TerraformOutput(
-            self, "etc_hosts", value=etc_hosts(location), description="Lines for /etc/hosts where DNS does not know the location"
-        )
+        TerraformOutput(self, "service_urls", value=hosts.urls(), description="Where the location's services are")
+        TerraformOutput(self, "etc_hosts", value=hosts.etc_hosts(), description="Lines for /etc/hosts where DNS does not know the location")
 
     def _backend(self, location: Location) -> None:
         if location.terraform_cloud:
@@ -87,7 +81,7 @@ class LocationStack(TerraformStack):
             LocalBackend(self, path=str(ROOT / f"terraform.{location.name}.tfstate"))
 
     def _kubernetes_providers(self, kubeconfig: Kubeconfig) -> None:
-        """By an address, never by a name whose record this very apply creates."""
+        """The providers reach the API by an address, never by a name whose record this very apply creates."""
         host, server_name = f"https://{kubeconfig.api_address}:6443", kubeconfig.server_name
         authority, admin = kubeconfig.identity.server_ca, kubeconfig.identity.admin
         KubernetesProvider(
@@ -110,14 +104,6 @@ class LocationStack(TerraformStack):
                 client_key=admin.key,
             ),
         )
-
-    def _root(self, location: Location) -> KeyPair | None:
-        """The location's own root certificate, where nobody else signs its host names."""
-        if location.certificates.issuer != "local":
-            return None
-        root = RootAuthority(self, "root", RootAuthorityProps(location=location.name, protect=location.protect))
-        TerraformOutput(self, "root_ca", value=root.certificate, description="Root certificate of the location, for people's trust stores")
-        return KeyPair(certificate=root.certificate, key=root.key)
 
     def _snapshots_to_s3(self, location: Location, variables: Variables, cluster: K3sCluster) -> None:
         """K3s reads the bucket and its keys from a Secret, so that they stand in no file of a server."""
@@ -184,31 +170,3 @@ def declare_location_guard(stack: TerraformStack, name: str) -> None:
             )
         ],
     )
-
-
-def services(location: Location) -> list[str]:
-    """Names below the domain that the location's ingress answers."""
-    optional = {
-        "longhorn": location.storage.longhorn,
-        "models": location.storage.model_cache_gib is not None,
-        "grafana": location.monitoring.enabled,
-        "prometheus": location.monitoring.enabled,
-        "alertmanager": location.monitoring.enabled,
-        "vui": location.backup is not None,
-        "bifrost-insecure": location.name == "local",
-    }
-    return ["bifrost", "control", "dex", "headlamp", "oauth2-proxy", *(name for name, there in optional.items() if there)]
-
-
-def service_urls(location: Location) -> dict[str, str]:
-    """Each service's address, and the Kubernetes API's."""
-    urls = {name: f"https://{name}.{location.domain}" for name in services(location)}
-    if "bifrost-insecure" in urls:
-        urls["bifrost-insecure"] = f"http://bifrost-insecure.{location.domain}"
-    return {**urls, "k3s": f"https://k3s.{location.domain}:6443"}
-
-
-def etc_hosts(location: Location) -> str:
-    """Lines for a developer's /etc/hosts: the API and every host name behind the ingress."""
-    behind_ingress = " ".join(f"{name}.{location.domain}" for name in services(location))
-    return f"{location.api_address} k3s.{location.domain}\n{location.network.ingress_ip} {behind_ingress}\n"

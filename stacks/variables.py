@@ -3,18 +3,54 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cdktf import TerraformStack, TerraformVariable, TerraformVariableValidationConfig, Token
+from cdktf import (
+    DataResource,
+    Precondition,
+    TerraformResourceLifecycle,
+    TerraformStack,
+    TerraformVariable,
+    TerraformVariableValidationConfig,
+    Token,
+)
 
-from stacks.schema import Location
+from stacks.config.schema import Location
 
-BCRYPT = r"^\\$2[aby]\\$[0-9]{2}\\$[./A-Za-z0-9]{53}$"
+# Terraform's regular expressions (RE2), as they stand in its configuration's strings.
+BCRYPT = r"^\\$2[aby]\\$1[0-6]\\$[./A-Za-z0-9]{53}$"
+"""A hash that Dex takes: bcrypt with a cost of 10 to 16 (dex, storage/static and server/password checks)."""
+PRIVATE_KEY = r"^\\s*-----BEGIN ([A-Z]+ )?PRIVATE KEY-----\\s+[A-Za-z0-9+/=:,\\s-]+\\s-----END ([A-Z]+ )?PRIVATE KEY-----\\s*$"
+LOCKED_KEY = r"ENCRYPTED|BEGIN OPENSSH PRIVATE KEY-----\\s+b3BlbnNzaC1rZXktdjEAAAAA([^B]|B[^G]|BG[^5]|BG5[^v])"
+"""A key with a passphrase: PEM says so; OpenSSH's format has the cipher's name at its beginning, which is `none` without one."""
+WORD = "^[!-~]+$"
+_WRITE = "Write it into terraform.tfvars, or into the workspace's variables."
+# What must hold of a value, and what is said of one of which it does not.
+_TOKEN = {f'can(regex("{WORD}", {{}}))': "is empty, or holds a blank or a line break, which no such key has: copy it again"}
+_HTTPS = {'can(regex("^https://[!-~]+$", {}))': "is no URL: it begins with https:// and holds no blank"}
+_SSH_KEY = {
+    f'can(regex("{PRIVATE_KEY}", {{}}))': (
+        "is no private key: its text, from -----BEGIN to -----END, is wanted, neither the public half nor the path of its file"
+    ),
+    f'!can(regex("{LOCKED_KEY}", {{}}))': (
+        "has a passphrase, which nobody types during a deploy: make a key for this alone with ssh-keygen -t ed25519 -N '' -f <file>"
+    ),
+}
+_FORMS = {
+    "ssh_private_key": _SSH_KEY,
+    "cloudflare_api_token": _TOKEN,
+    "s3_access_key": _TOKEN,
+    "s3_secret_key": _TOKEN,
+    "hugging_face_token": _TOKEN,
+    "slack_webhook_url": _HTTPS,
+    "heartbeat_url": _HTTPS,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Variables:
-    """References to the variables of a stack. A location that does not need one may leave it out."""
+    """References to the variables of a stack; a location may go without the values that it does not need."""
 
     ssh_private_key: str
     cloudflare_api_token: str
@@ -27,8 +63,9 @@ class Variables:
 
 
 def declare_variables(stack: TerraformStack, location: Location) -> Variables:
-    """Declare all of them on *stack*, and demand those that *location* needs."""
+    """Declare all variables on *stack*, and demand a value for those that *location* needs."""
     bucket, monitoring = location.backup is not None, location.monitoring
+    _check(stack, [operator.email for operator in location.operators])
 
     def secret(name: str, description: str, *, needed: bool) -> str:
         return _secret(stack, name, description, needed=needed)
@@ -47,14 +84,13 @@ def declare_variables(stack: TerraformStack, location: Location) -> Variables:
         heartbeat_url=secret(
             "heartbeat_url", "URL that is called for as long as alerts work", needed=monitoring.enabled and monitoring.heartbeat
         ),
-        operator_password_hashes=_password_hashes(stack, [operator.email for operator in location.operators]),
+        operator_password_hashes=_password_hashes(stack),
     )
 
 
 def _secret(stack: TerraformStack, name: str, description: str, *, needed: bool) -> str:
     missing = TerraformVariableValidationConfig(
-        condition=f"${{var.{name} != null}}",
-        error_message=f"{name} is missing: the {description}. Write it into terraform.tfvars, or into the workspace's variables.",
+        condition=f"${{var.{name} != null}}", error_message=f"{name} is missing: the {description}. {_WRITE}"
     )
     variable = TerraformVariable(
         stack,
@@ -68,24 +104,45 @@ def _secret(stack: TerraformStack, name: str, description: str, *, needed: bool)
     return variable.string_value
 
 
-def _password_hashes(stack: TerraformStack, emails: list[str]) -> str:
-    name = "operator_password_hashes"
-    each = f'for email in {json.dumps(emails)} : can(regex("{BCRYPT}", var.{name}[email]))'
-    missing = TerraformVariableValidationConfig(
-        condition=f"${{alltrue([{each}])}}",
-        error_message=(
-            f"{name} needs a bcrypt hash for each of {', '.join(emails)}. Make one with: htpasswd -nBC 12 '' | tr -d ':'."
-            ' Write operator_password_hashes = { "<email>" = "<hash>" } into terraform.tfvars, or into the workspace\'s variables.'
-        ),
-    )
+def _password_hashes(stack: TerraformStack) -> str:
     variable = TerraformVariable(
         stack,
-        name,
+        "operator_password_hashes",
         type="map(string)",
         sensitive=True,
         description="bcrypt hash of each operator's password, by e-mail",
         default=Token.null_value(),
-        validation=[missing] if emails else None,
     )
     # A reference, whatever its type.
     return variable.string_value
+
+
+def _check(stack: TerraformStack, emails: Sequence[str]) -> None:
+    """Refuse what cannot be the secret before anything is done.
+
+    By a resource: what a variable's own validation refuses Terraform prints, sensitive or not.
+    """
+    checks = [
+        Precondition(
+            condition=f"${{var.{name} == null ? true : {condition.format(f'var.{name}')}}}",
+            error_message=f"{name} {what}. {_WRITE}",
+        )
+        for name, form in _FORMS.items()
+        for condition, what in form.items()
+    ]
+    if emails:
+        checks.append(_hashes_of(emails))
+    DataResource(stack, "variables", lifecycle=TerraformResourceLifecycle(precondition=checks))
+
+
+def _hashes_of(emails: Sequence[str]) -> Precondition:
+    name = "operator_password_hashes"
+    each = f'for email in {json.dumps(emails)} : can(regex("{BCRYPT}", var.{name}[email]))'
+    return Precondition(
+        condition=f"${{alltrue([{each}])}}",
+        error_message=(
+            f"{name} needs a bcrypt hash, of a cost from 10 to 16, for each of {', '.join(emails)}."
+            " Make one with: htpasswd -nBC 12 '' | tr -d ':'."
+            f' Write {name} = {{ "<email>" = "<hash>" }} into terraform.tfvars, or into the workspace\'s variables.'
+        ),
+    )

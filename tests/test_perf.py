@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from perf.first_apply import TABLE, critical_path
+from perf.ingest import ROUNDS, stretches
 from perf.invoices import tally
 from perf.run import ROWS
 
@@ -47,6 +48,23 @@ def test_the_diagram_shows_the_critical_path() -> None:
 def test_every_row_is_in_the_readme_and_the_other_way_round() -> None:
     page = (Path(__file__).parent.parent / "perf" / "README.md").read_text()
     assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == list(ROWS)
+
+
+@pytest.mark.parametrize("pages", [6, 50, 1000])
+def test_a_pass_is_measured_by_stretches_of_as_many_rows(pages: int) -> None:
+    slow_at_first = [(20 * number, number + min(number, pages / 6)) for number in range(pages + 1)]
+    first, *others = stretches(slow_at_first)
+    assert others == pytest.approx([20] * ROUNDS, rel=0.2)
+    assert first == pytest.approx(10, rel=0.2)
+
+
+def test_a_pass_that_ends_with_a_short_page_is_measured_to_its_end() -> None:
+    assert stretches([*((20 * number, float(number)) for number in range(7)), (130, 9.0)])[-1] == pytest.approx(10 / 3)
+
+
+def test_a_pass_of_few_pages_is_refused() -> None:
+    with pytest.raises(ValueError, match="120,000 rows are 5 pages, and 6 are needed at least: set PERF_ROWS to more"):
+        stretches([(24_000 * number, float(number)) for number in range(6)])
 
 
 @pytest.mark.parametrize("size", [1, 7, 64, 1000])

@@ -49,6 +49,7 @@ if [ "$purpose" = test ]; then
   needs_package chromium chromium
   needs_package shellcheck shellcheck
   needs_package promtool prometheus
+  needs_package faketime faketime
   # Not on the PATH; the folder alone may hold no more than a client.
   ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || packages="$packages postgresql"
 fi

@@ -8,7 +8,7 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import quote
 
-from ib_constructs.k3s import RELEASES
+from ib_constructs.cluster.k3s import RELEASES
 from ib_constructs.versions import K3S_VERSION
 
 VERSIONS = Path(__file__).parent.parent / "constructs" / "ib_constructs" / "versions.py"

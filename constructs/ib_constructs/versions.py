@@ -87,11 +87,11 @@ VELERO_UI = Chart("velero-ui", "https://helm.otwld.com", "0.15.0")
 # renovate: datasource=helm depName=headlamp registryUrl=https://kubernetes-sigs.github.io/headlamp/
 HEADLAMP = Chart("headlamp", "https://kubernetes-sigs.github.io/headlamp/", "0.45.0")
 
-# The chart's own is older than the groups of static passwords (addons.md 9).
+# The chart's own is older than the groups of static passwords (docs/facts/dex.md, Versions).
 # renovate: datasource=docker depName=ghcr.io/dexidp/dex
 DEX_TAG = "v2.45.1"
 
-# The first whose management API is shut before its first login (bifrost.md 1).
+# The first whose management API is shut before its first login (docs/facts/bifrost.md, Versions).
 # renovate: datasource=docker depName=docker.io/maximhq/bifrost
 BIFROST_TAG = "v2.2.6"
 
@@ -101,7 +101,7 @@ POSTGRES_IMAGE = "docker.io/library/postgres:17.11-trixie"
 # renovate: datasource=docker depName=docker.io/rclone/rclone
 RCLONE_IMAGE = "docker.io/rclone/rclone:1.75.1"
 
-# The pair that reads back what it wrote to S3-compatible stores (addons.md 20).
+# The pair that reads back what it wrote to S3-compatible stores (docs/facts/velero.md, Checksums).
 # renovate: datasource=docker depName=docker.io/velero/velero
 VELERO_TAG = "v1.18.3"
 # renovate: datasource=docker depName=docker.io/velero/velero-plugin-for-aws

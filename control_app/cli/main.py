@@ -8,18 +8,21 @@ import sys
 
 import click
 
-from control_app import logs
 from control_app.cli import books, invoices, odoo, prices, replica, serve
-from control_app.settings import PREFIX, Settings, SettingsError
+from control_app.cli.invocation import Invocation
+from control_app.core import logs
+from control_app.core.clock import utc
+from control_app.service.settings import PREFIX, VARIABLES, Settings, SettingsError
 
 
 def _describe(name: str) -> str:
-    field = Settings.model_fields[name]
+    field = VARIABLES[name]
     default = "none" if field.default in ("", None) or "**" in str(field.default) else field.default
     return f"  {PREFIX}{name.upper():<18} {field.description} (default: {default or 'none'})"
 
 
-SETTINGS = "\n".join(_describe(name) for name in Settings.model_fields)
+# The address first, which people look for.
+SETTINGS = "\n".join(_describe(name) for name in sorted(VARIABLES, key=lambda name: name != "bind"))
 
 
 @click.group(invoke_without_command=True, epilog="\b\nSettings are environment variables:\n" + SETTINGS)
@@ -27,7 +30,7 @@ SETTINGS = "\n".join(_describe(name) for name in Settings.model_fields)
 def control(context: click.Context) -> None:
     """Prices, usage and completeness of a location; without a command it serves them."""
     try:
-        context.obj = Settings.from_environment()
+        context.obj = Invocation(Settings.from_environment(), context.obj or utc)
     except SettingsError as error:
         click.echo(f"control_app: {error}", err=True)
         sys.exit(2)

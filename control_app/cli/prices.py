@@ -8,12 +8,12 @@ from typing import TypeVar
 
 import click
 
-from control_app.assembly import Parts, assemble
-from control_app.catalog import SourceError
+from control_app.cli.invocation import Invocation
 from control_app.cli.tables import Cell, as_json_option, show
-from control_app.prices import plain
-from control_app.settings import Settings
-from control_app.standing import PriceBookError
+from control_app.pricing.book import PriceBookError
+from control_app.pricing.port import SourceError
+from control_app.pricing.prices import plain
+from control_app.service.assembly import Parts
 
 Result = TypeVar("Result")
 because = click.option("--reason", required=True, help="Why; it stands in the audit log.")
@@ -26,7 +26,8 @@ def prices(context: click.Context, *, as_json: bool) -> None:
     """The prices in force, and what waits, is broken or is gone."""
     if context.invoked_subcommand:
         return
-    parts = assemble(context.obj)
+    invocation: Invocation = context.obj
+    parts = invocation.parts()
     try:
         current = parts.catalog.current()
     except SourceError as error:
@@ -34,7 +35,7 @@ def prices(context: click.Context, *, as_json: bool) -> None:
     lines: list[dict[str, Cell]] = [
         {"model": model, **{kind: plain(rate) for kind, rate in rates.decimals().items()}} for model, rates in sorted(current.rates.items())
     ]
-    show(lines, f"In force, {context.obj.currency} a token or request", as_json=as_json)
+    show(lines, f"In force, {parts.settings.invoicing.currency} a token or request", as_json=as_json)
     if not as_json:
         changes: list[dict[str, Cell]] = [
             {"model": change.model, "state": change.state, "why": change.reason} for change in current.changes
@@ -47,29 +48,29 @@ def prices(context: click.Context, *, as_json: bool) -> None:
 @because
 @click.option("--yes", is_flag=True, help="Do not ask whether the shown change is meant.")
 @click.pass_obj
-def accept(settings: Settings, model: str, reason: str, *, yes: bool) -> None:
+def accept(invocation: Invocation, model: str, reason: str, *, yes: bool) -> None:
     """Show the price that waits for a person, and put it in force."""
-    change = _decide(lambda parts: parts.catalog.pending(model), settings)
+    change = _decide(lambda parts: parts.catalog.pending(model), invocation)
     for kind, (old, new) in change.prices.items():
         if old != new:
             click.echo(f"{model} {kind}: {old if old is None else plain(old)} -> {new if new is None else plain(new)}")
     if not yes:
         click.confirm("Put this in force?", abort=True)
-    _decide(lambda parts: parts.catalog.accept(change, getpass.getuser(), reason), settings)
+    _decide(lambda parts: parts.catalog.accept(change, getpass.getuser(), reason), invocation)
 
 
 @prices.command()
 @click.argument("model")
 @because
 @click.pass_obj
-def withdraw(settings: Settings, model: str, reason: str) -> None:
-    """End the price of a model that is gone: the gateway gets explicit zeros, and later usage has no price."""
-    _decide(lambda parts: parts.catalog.withdraw(model, getpass.getuser(), reason), settings)
+def withdraw(invocation: Invocation, model: str, reason: str) -> None:
+    """End a model's sale, whatever its annotation says: it leaves the list, and later usage has no price."""
+    _decide(lambda parts: parts.catalog.withdraw(model, getpass.getuser(), reason), invocation)
     click.echo(f"{model} has no price any more")
 
 
-def _decide(act: Callable[[Parts], Result], settings: Settings) -> Result:
+def _decide(act: Callable[[Parts], Result], invocation: Invocation) -> Result:
     try:
-        return act(assemble(settings))
+        return act(invocation.parts())
     except (PriceBookError, SourceError, ValueError) as error:
         raise click.ClickException(str(error)) from None

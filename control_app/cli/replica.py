@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import getpass
 import sqlite3
-from datetime import UTC, datetime
 
 import click
 
-from control_app import litestream
-from control_app import replica as replicas
-from control_app.assembly import database_of, utc
-from control_app.litestream import ReplicaError
-from control_app.nightly_copy import CopyError, NightlyCopy
-from control_app.settings import PREFIX, Settings
+from control_app.cli.invocation import Invocation
+from control_app.ledger.recount import RecountError
+from control_app.service.assembly import database_of, nightly_copy, replica_of
+from control_app.service.settings import PREFIX, Settings
+from control_app.storage import litestream
+from control_app.storage import replica as replicas
+from control_app.storage.chain import BrokenChainError
+from control_app.storage.litestream import Replica, ReplicaError
+from control_app.storage.nightly_copy import CopyError
 
 
 @click.group()
@@ -23,10 +25,9 @@ def replica() -> None:
 
 @replica.command("config")
 @click.pass_obj
-def show_config(settings: Settings) -> None:
+def show_config(invocation: Invocation) -> None:
     """Print the configuration for `litestream replicate -no-expand-env -config <file>`."""
-    _need_replica(settings)
-    click.echo(litestream.config(settings), nl=False)
+    click.echo(litestream.config(_replica(invocation.settings)), nl=False)
 
 
 @replica.command()
@@ -34,21 +35,21 @@ def show_config(settings: Settings) -> None:
 @click.option("--accept-older", is_flag=True, help="Go on with a database that is older than its replica.")
 @click.option("--reason", default="", help="Why it is accepted; it stands in the audit log.")
 @click.pass_obj
-def restore(settings: Settings, reason: str, *, replace: bool, accept_older: bool) -> None:
+def restore(invocation: Invocation, reason: str, *, replace: bool, accept_older: bool) -> None:
     """Before the service and Litestream start: restore the newest state where there is no database, and refuse an older one."""
-    _need_replica(settings)
+    kept = _replica(invocation.settings)
     if replace and accept_older:
         raise click.UsageError("--replace and --accept-older are two ways; choose one")
     if accept_older and not reason.strip():
         raise click.UsageError("--accept-older needs a --reason")
-    now = datetime.now(UTC)
+    now = invocation.clock()
     try:
         if replace:
-            done = replicas.replace(settings, now)
+            done = replicas.replace(kept, now)
         elif accept_older:
-            done = replicas.accept_older(settings, now, getpass.getuser(), reason)
+            done = replicas.accept_older(kept, now, getpass.getuser(), reason)
         else:
-            done = replicas.restore(settings, now)
+            done = replicas.restore(kept, now)
     except (ReplicaError, sqlite3.Error, OSError) as error:
         raise click.ClickException(str(error)) from None
     click.echo(done)
@@ -56,15 +57,17 @@ def restore(settings: Settings, reason: str, *, replace: bool, accept_older: boo
 
 @replica.command()
 @click.pass_obj
-def copy(settings: Settings) -> None:
+def copy(invocation: Invocation) -> None:
     """Make the nightly copy now."""
     try:
-        path = NightlyCopy(database_of(settings), utc).make()
-    except (CopyError, sqlite3.Error, OSError) as error:
+        path = nightly_copy(database_of(invocation.settings.storage), invocation.clock).make()
+    except (CopyError, BrokenChainError, RecountError, sqlite3.Error, OSError) as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"{path}: {path.stat().st_size:,} bytes")
 
 
-def _need_replica(settings: Settings) -> None:
-    if not settings.replica:
+def _replica(settings: Settings) -> Replica:
+    found = replica_of(settings.storage)
+    if found is None:
         raise click.UsageError(f"{PREFIX}REPLICA says nowhere to replicate to")
+    return found

@@ -13,38 +13,39 @@ from typing import Literal
 
 import structlog
 
+from control_app.core.numbers import CustomerNo, Month
+from control_app.core.parallel import each
+from control_app.core.time import month_text
 from control_app.invoicing import results
-from control_app.invoicing.accounting import Preflight
-from control_app.invoicing.book import Target
+from control_app.invoicing.e_invoices import EInvoices
+from control_app.invoicing.entry import Target
+from control_app.invoicing.history import Run
 from control_app.invoicing.lease import BusyError, Lease
 from control_app.invoicing.orders import Order, billable_from, due
 from control_app.invoicing.outcomes import advance
-from control_app.invoicing.parallel import each
-from control_app.invoicing.runs import Run, Runs
-from control_app.spans import month_text
-from control_app.sync import THOROUGH
+from control_app.invoicing.payments import Payments
+from control_app.invoicing.runs import Runs
+from control_app.ledger.progress import thorough_through
 
 Automatic = Literal["off", "draft", "send"]
-NOBODY = 0
-"""Our number of the customer who holds keys that nobody holds."""
 TARGETS: dict[Automatic, Target] = {"off": "sent", "draft": "created", "send": "sent"}
 log = structlog.stdlib.get_logger("control_app.invoicing")
 
 
 @dataclass(frozen=True)
 class Automation:
-    """Runs by itself from the month *invoice_from* on, unless *automatic* is off. *tell*: of a run that ended."""
+    """Begins *runs* by itself from their first month on, unless *automatic* is off. *tell*: of a run that ended."""
 
     runs: Runs
     automatic: Automatic
-    invoice_from: int | None
     tell: Callable[[Run], None]
 
     def tick(self) -> None:
         """Do what is due now; raises the first failure, AccountingError where Odoo cannot be asked, after all else was done that can be."""
         failures: list[Exception] = []
-        if not self.runs.planning.book.halted():
-            for act in (*self._cut_off(), self.advance, self._start):
+        payments = Payments(self.runs.book, self.runs.planning.accounting, self.runs.agree)
+        if not self.runs.book.halted():
+            for act in (*self._cut_off(), self.advance, EInvoices(self.runs).follow, self._start, payments.follow):
                 try:
                     act()
                 except Exception as error:  # noqa: BLE001 # raised below: it stops nothing else
@@ -55,20 +56,20 @@ class Automation:
 
     def advance(self) -> None:
         """Go on with invoices whose time has come: after an answer that did not come, an approval, an e-mail on its way."""
-        book, preflight = self.runs.planning.book, None
+        book, preflight = self.runs.book, None
         for month in sorted({entry.month for entry in book.pending(book.clock())}):
             with suppress(BusyError), self.runs.working(month) as lease:
-                preflight = preflight or self.runs.planning.odoo.preflight()
+                preflight = preflight or self.runs.planning.asked().preflight()
                 # With something wrong with Odoo's settings, the tax say, nothing goes on.
                 if not preflight.problems:
-                    self._advance(lease, preflight)
+                    self._advance(lease)
 
-    def _advance(self, lease: Lease, preflight: Preflight) -> None:
-        """What waits is read under the lease: before, another process may have been at it."""
-        saga, book = self.runs.saga(lease, preflight), self.runs.planning.book
+    def _advance(self, lease: Lease) -> None:
+        """Go on with what waits; it is read under the lease, since another process may have been at it before."""
+        saga, book = self.runs.saga(lease), self.runs.book
         waiting = {(entry.customer, entry.ref) for entry in book.pending(book.clock()) if entry.month == lease.month}
 
-        def go_on(customer: int) -> None:
+        def go_on(customer: CustomerNo) -> None:
             # One after another: what one does may be what the next one waits for.
             for entry in book.unfinished(customer, lease.month):
                 if (customer, entry.ref) in waiting:
@@ -79,73 +80,56 @@ class Automation:
         each(sorted({customer for customer, _ in waiting}), go_on, self.runs.at_once, book.db.close)
 
     def _cut_off(self) -> Iterator[Callable[[], None]]:
-        """Going on with each run that is not finished and whose time has come, the oldest first."""
-        now = self.runs.planning.clock()
-        for run in reversed(self.runs.all()):
-            if run.finished_at is None and run.not_before <= now:
+        """What goes on with each run that is not finished and whose time has come, the oldest first."""
+        now = self.runs.book.clock()
+        for run in reversed(self.runs.history.unfinished()):
+            if run.not_before <= now:
                 yield partial(self._go_on, run.id)
 
     def _go_on(self, id: str) -> None:
-        run = self.runs.find(id)
+        run = self.runs.history.find(id)
         assert run  # noqa: S101 (runs are never deleted)
         try:
             lease = self.runs.lease(run.month)
         except BusyError:
             return
         # Another process may have finished it before the lease was taken.
-        run = self.runs.find(id)
+        run = self.runs.history.find(id)
         if run is None or run.finished_at is not None:
-            with self.runs.planning.db.transaction() as db:
+            with self.runs.book.db.transaction() as db:
                 lease.give_back(db)
             return
         log.info("run goes on", id=run.id, month=month_text(run.month))
         self.runs.carry_out(run, lease, is_asked_for=False)
 
     def _start(self) -> None:
-        if self.automatic == "off" or self.invoice_from is None:
+        if self.automatic == "off" or self.runs.invoice_from is None:
             return
-        for month in self._due(self.invoice_from):
+        for month in self._due(self.runs.invoice_from):
             try:
                 run, lease = self.runs.start(Order(month, "none", "automatic", "automatic"), TARGETS[self.automatic])
             except BusyError:
                 continue
             self.runs.carry_out(run, lease)
 
-    def _due(self, invoice_from: int) -> Iterator[int]:
+    def _due(self, invoice_from: Month) -> Iterator[Month]:
         """Months to bill now: the newest once, an earlier one where usage came that nobody was billed for."""
-        planning = self.runs.planning
-        months = due(planning.clock(), invoice_from)
-        if not months or self._read_through() < billable_from(months[-1]):
+        months = due(self.runs.book.clock(), invoice_from)
+        if not months or thorough_through(self.runs.book.db) < billable_from(months[-1]):
             return
-        automatic = [run for run in self.runs.all() if run.trigger == "automatic"]
+        # Once in each month's turn: on the 2nd, and after a downtime.
+        billed = self.runs.history.automatic_months(billable_from(months[-1]))
         for month in months:
-            # Once in each month's turn: on the 2nd, and after a downtime.
-            is_done = any(run.month == month and run.started_at >= billable_from(months[-1]) for run in automatic)
-            if not is_done and (month == months[-1] or self._is_open(month)):
+            if month not in billed and (month == months[-1] or self.runs.planning.unbilled(month)):
                 yield month
-
-    def _is_open(self, month: int) -> bool:
-        planning = self.runs.planning
-        return bool(set(planning.bills.exact_totals(month)) - planning.book.closed(month) - {NOBODY})
-
-    def _read_through(self) -> int:
-        """Until when the gateway was read thoroughly: a month is billed after it was read once more as a whole (sync.py)."""
-        query = "SELECT coalesce(max(until), 0) FROM progress WHERE source = ?"
-        found: int = self.runs.planning.db.connection.execute(query, [THOROUGH]).fetchone()[0]
-        return found
 
     def _tell(self) -> None:
         """One message a run, also where several processes would send it."""
-        book = self.runs.planning.book
-        for run in self.runs.all():
-            if run.finished_at is not None and run.told_at is None and self._claim(run, book.clock()):
+        history = self.runs.history
+        for run in history.untold():
+            if history.claim_telling(run, self.runs.book.clock()):
                 try:
                     self.tell(run)
                 except Exception as error:  # noqa: BLE001 # whatever it is: it is said again at the next turn
                     log.warning("the run could not be told of", id=run.id, error=f"{type(error).__name__}: {error}")
-                    with book.db.transaction() as db:
-                        db.execute("UPDATE runs SET told_at = NULL WHERE id = ?", [run.id])
-
-    def _claim(self, run: Run, now: int) -> bool:
-        with self.runs.planning.db.transaction() as db:
-            return db.execute("UPDATE runs SET told_at = ? WHERE id = ? AND told_at IS NULL", [now, run.id]).rowcount == 1
+                    history.take_back_telling(run)

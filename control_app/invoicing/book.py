@@ -3,93 +3,36 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Unpack
 
-from control_app.database import Db
-from control_app.invoicing.findings import Finding
+from control_app.core.exchange import Tender
+from control_app.core.numbers import CustomerNo, Month, Pico
+from control_app.core.time import DAY, month_range, month_text
+from control_app.invoicing.entry import Changes, Entry, Intent, Target
 from control_app.invoicing.lease import Lease
+from control_app.invoicing.orders import NotNowError
 from control_app.invoicing.tables import UNFINISHED
-from control_app.spans import DAY, month_range, month_text
-
-State = Literal["draft", "created", "posted", "sent", "skipped", "void"]
-Target = Literal["created", "sent", "void"]
-ENDED = ("sent", "skipped", "void")
-
-
-class Entry(NamedTuple):
-    """A row of `invoices` (tables.py)."""
-
-    id: int
-    ref: str
-    customer: int
-    month: int
-    n: int
-    credit: int
-    state: State
-    target: Target
-    currency: str
-    total: int
-    exact: int
-    invoice_day: int
-    due_day: int
-    partner: int | None
-    body: str
-    odoo_id: int | None
-    number: str | None
-    checked: int
-    failed_mails: int
-    rebill: int
-    attempt: str | None
-    attempted_at: int | None
-    not_before: int
-    tries: int
-    error: str | None
-    run: str
-    created_at: int
-    updated_at: int
-
-    @property
-    def is_where_it_may_be(self) -> bool:
-        """Whether nothing is left to do before a person says so."""
-        if self.target == "void":
-            return self.state in ("skipped", "void")
-        return self.state in ENDED or (self.target == "created" and bool(self.checked))
-
-    @property
-    def waits_for_approval(self) -> bool:
-        """Whether it is a draft that goes on when a person approves it."""
-        return (self.state, self.target, self.checked) == ("created", "created", 1)
-
+from control_app.ledger.hold import Hold
+from control_app.ledger.ledger import carry
+from control_app.storage.database import Db
 
 _COLUMNS = ", ".join(Entry._fields)
 _ALL = f"SELECT {_COLUMNS} FROM invoices"
-_INSERT = f"INSERT INTO invoices ({_COLUMNS}) VALUES ({', '.join('?' * len(Entry._fields))})"
+_INSERT = f"INSERT INTO invoices ({_COLUMNS}) VALUES ({', '.join(f':{name}' for name in Entry._fields)})"
 
 
-class HaltedError(Exception):
+class HaltedError(NotNowError):
     """A person stopped invoicing; the message says who and why."""
 
 
 @dataclass(frozen=True)
-class Intent:
-    """What is to become an invoice, or a credit note. `body`: as it is told."""
-
-    ref: str
-    customer: int
-    month: int
-    n: int
-    total: int
-    exact: int
-    body: str
-    partner: int | None
-    credit: int = 0
-
-
-@dataclass(frozen=True)
 class InvoiceBook:
-    """The invoices of a *location* in *db*, in *currency*, due after *payment_days*. *clock*: microseconds since 1970 UTC."""
+    """The invoices of a *location* in *db*, due after *payment_days*. *currency*: of the price book.
+
+    *clock*: microseconds since 1970 UTC.
+    """
 
     db: Db
     location: str
@@ -97,28 +40,33 @@ class InvoiceBook:
     payment_days: int
     clock: Callable[[], int] = field(repr=False)
 
-    def entries(self, month: int) -> Iterator[Entry]:
-        """A period's, with credit notes and what was voided, in the order in which they were made."""
-        return map(Entry._make, self.db.connection.execute(f"{_ALL} WHERE month = ? ORDER BY id", [month]))
+    def entries(self, month: Month) -> Iterator[Entry]:
+        """The invoices of a period, with credit notes and what was voided, in the order in which they were made."""
+        return map(_entry, self.db.connection.execute(f"{_ALL} WHERE month = ? ORDER BY id", [month]))
 
     def by_ref(self, ref: str) -> Entry | None:
-        """The one of that name."""
+        """The invoice or credit note of that name; None where there is none."""
         row = self.db.connection.execute(f"{_ALL} WHERE ref = ?", [ref]).fetchone()
-        return Entry._make(row) if row else None
+        return _entry(row) if row else None
 
-    def newest(self, customer: int, month: int) -> Entry:
+    def newest(self, customer: CustomerNo, month: Month) -> Entry:
         """The invoice of a customer for whom the period is closed, the last one if some were voided."""
         query = f"{_ALL} WHERE customer = ? AND month = ? AND credit = 0 ORDER BY n DESC LIMIT 1"
         row = self.db.connection.execute(query, [customer, month]).fetchone()
         assert row, f"customer {customer}: {month_text(month)} is closed without an invoice"  # noqa: S101 (both are written in one transaction)
-        return Entry._make(row)
+        return _entry(row)
+
+    def tenders(self, month: Month) -> dict[CustomerNo, Tender]:
+        """What the last invoice of each customer's period was paid in: one that is billed anew is paid in the same, at the same rate."""
+        rows = self.db.connection.execute(f"{_ALL} WHERE month = ? AND credit = 0 ORDER BY n", [month])
+        return {entry.customer: entry.tender for entry in map(_entry, rows)}
 
     def credits(self, entry: Entry) -> list[Entry]:
         """Credit notes against an invoice."""
         query = f"{_ALL} WHERE customer = ? AND month = ? AND n = ? AND credit > 0 ORDER BY credit"
-        return [Entry._make(row) for row in self.db.connection.execute(query, [entry.customer, entry.month, entry.n])]
+        return [_entry(row) for row in self.db.connection.execute(query, [entry.customer, entry.month, entry.n])]
 
-    def closed(self, month: int) -> set[int]:
+    def closed(self, month: Month) -> set[CustomerNo]:
         """Customers for whom the period is closed: they have their invoice, or had one."""
         return {row[0] for row in self.db.connection.execute("SELECT customer FROM closed WHERE month = ?", [month])}
 
@@ -129,18 +77,29 @@ class InvoiceBook:
           AND NOT EXISTS (SELECT 1 FROM invoices v WHERE i.credit AND (v.customer, v.month, v.n, v.credit) = (i.customer, i.month, i.n, 0)
             AND v.target = 'void' AND v.state != 'void')
           ORDER BY month, customer, id"""
-        return [Entry._make(row) for row in self.db.connection.execute(query, [now])]
+        return [_entry(row) for row in self.db.connection.execute(query, [now])]
 
-    def unfinished(self, customer: int, month: int) -> list[Entry]:
+    def handed_in(self, now: int, oldest_day: int, most: int = -1) -> list[Entry]:
+        """Sent ones that somebody has not taken yet to whom they were handed on, and that are to be looked at *now*.
+
+        Those of *oldest_day* and later, and whatever was refused.
+        """
+        query = f"""{_ALL} i WHERE state = 'sent' AND target != 'void'
+          AND NOT EXISTS (SELECT 1 FROM e_invoices e WHERE e.invoice = i.id AND (e.state = 'accepted' OR e.look_at > ?))
+          AND (invoice_day >= ? OR EXISTS (SELECT 1 FROM e_invoices e WHERE e.invoice = i.id AND e.state = 'refused'))
+          ORDER BY id LIMIT ?"""
+        return [Entry._make(row) for row in self.db.connection.execute(query, [now, oldest_day, most])]
+
+    def unfinished(self, customer: CustomerNo, month: Month) -> list[Entry]:
         """What is left to do for a customer's period. The credit notes of an invoice that is being voided go with it."""
         rows = self.db.connection.execute(f"{_ALL} WHERE customer = ? AND month = ? ORDER BY id", [customer, month])
-        entries = list(map(Entry._make, rows))
+        entries = list(map(_entry, rows))
         voiding = {entry.n for entry in entries if entry.target == "void" and not entry.is_where_it_may_be}
         return [entry for entry in entries if not entry.is_where_it_may_be and not (entry.credit and entry.n in voiding)]
 
     def open(
-        self, lease: Lease, run: str, target: Target, customer: int, write: Callable[[], Intent | Sequence[Finding]]
-    ) -> Entry | Sequence[Finding]:
+        self, lease: Lease, run: str, target: Target, customer: CustomerNo, write: Callable[[], Intent | Sequence[Hold]]
+    ) -> Entry | Sequence[Hold]:
         """Write down what is intended for *customer*, and close the period: what comes later goes on the next invoice.
 
         *write* makes the intent inside the transaction, so that nothing comes in between, or says why not.
@@ -151,8 +110,10 @@ class InvoiceBook:
             intent = write()
             if not isinstance(intent, Intent):
                 return intent
-            db.execute("INSERT INTO closed VALUES (?, ?, ?)", [customer, lease.month, self.clock()])
+            db.execute("INSERT INTO closed (customer, month, at) VALUES (?, ?, ?)", [customer, lease.month, self.clock()])
             entry = self._insert(db, intent, run, target)
+            if entry.state == "carried":
+                carry(db, customer, lease.month)
             keep_holds(db, customer, lease.month, "", ())
             return entry
 
@@ -162,22 +123,23 @@ class InvoiceBook:
             lease.renew(db)
             return self._insert(db, intent, entry.run, "sent")
 
-    def change(self, lease: Lease, entry: Entry, **changed: Any) -> Entry:
+    def change(self, lease: Lease, entry: Entry, **changed: Unpack[Changes]) -> Entry:
         """Take a step down: *changed* columns."""
         with self.db.transaction() as db:
             lease.renew(db)
             return self.write(db, entry, **changed)
 
     def void(self, lease: Lease, entry: Entry) -> Entry:
-        """It counts no more; if it is to be billed again, the period is open again, and the customer's rows are attributed anew."""
+        """Void an invoice. If it is to be billed again, the period is open again, and all rows that it billed are attributed anew."""
         with self.db.transaction() as db:
             lease.renew(db)
             if entry.rebill:
                 row = [entry.customer, entry.month]
                 db.execute("DELETE FROM closed WHERE customer = ? AND month = ?", row)
-                statement = """INSERT INTO uncorrected SELECT key, ? FROM customer_keys WHERE customer = ?
+                first = db.execute("SELECT min(month) FROM months WHERE customer = ? AND billed_in = ?", row).fetchone()[0]
+                statement = """INSERT INTO uncorrected (key, since) SELECT key, ? FROM customer_keys WHERE customer = ?
                   ON CONFLICT DO UPDATE SET since = min(since, excluded.since)"""
-                db.execute(statement, [month_range(entry.month).start, entry.customer])
+                db.execute(statement, [month_range(first).start, entry.customer])
             return self.write(db, entry, state="void", number=entry.number, attempt=None, error=None)
 
     def attempt(self, lease: Lease, entry: Entry, what: str) -> Entry:
@@ -187,18 +149,24 @@ class InvoiceBook:
             self._go_on(db)
             return self.write(db, entry, attempt=what, attempted_at=self.clock())
 
-    def write(self, db: sqlite3.Connection, entry: Entry, **changed: Any) -> Entry:
+    def write(self, db: sqlite3.Connection, entry: Entry, **changed: Unpack[Changes]) -> Entry:
         """Change a row in the transaction that runs."""
-        changed["updated_at"] = self.clock()
-        columns = ", ".join(f"{name} = ?" for name in changed)
-        db.execute(f"UPDATE invoices SET {columns} WHERE id = ?", [*changed.values(), entry.id])
-        return entry._replace(**changed)
+        now = self.clock()
+        columns = ", ".join(f"{name} = ?" for name in (*changed, "updated_at"))
+        db.execute(f"UPDATE invoices SET {columns} WHERE id = ?", [*changed.values(), now, entry.id])
+        return entry._replace(**changed, updated_at=now)
 
-    def hold(self, lease: Lease, customer: int, month: int, ref: str, findings: Collection[Finding]) -> None:
+    def hold(self, lease: Lease, customer: CustomerNo, month: Month, ref: str, holds: Collection[Hold]) -> None:
         """What holds a customer's period, or with *ref* an invoice, in place of what held it before."""
         with self.db.transaction() as db:
             lease.renew(db)
-            keep_holds(db, customer, month, ref, findings)
+            keep_holds(db, customer, month, ref, holds)
+
+    def rest(self, lease: Lease, entry: Entry, until: int) -> None:
+        """Look at *entry* again at *until*. It does not count as a change: since when the entry waits must stay known."""
+        with self.db.transaction() as db:
+            lease.renew(db)
+            db.execute("UPDATE invoices SET not_before = ? WHERE id = ?", [until, entry.id])
 
     def let_go(self, lease: Lease, entry: Entry) -> None:
         """Nothing holds an invoice any more that got where it may be."""
@@ -215,7 +183,7 @@ class InvoiceBook:
             raise HaltedError(said)
 
     def _insert(self, db: sqlite3.Connection, intent: Intent, run: str, target: Target) -> Entry:
-        now = self.clock()
+        now, tender, rate = self.clock(), intent.tender, intent.tender.rate
         today = now // DAY
         entry = Entry(
             id=db.execute("SELECT coalesce(max(id), 0) + 1 FROM invoices").fetchone()[0],
@@ -224,9 +192,9 @@ class InvoiceBook:
             month=intent.month,
             n=intent.n,
             credit=intent.credit,
-            state="draft" if intent.total else "skipped",
+            state=intent.state,
             target=target,
-            currency=self.currency,
+            currency=tender.currency,
             total=intent.total,
             exact=intent.exact,
             invoice_day=today,
@@ -246,27 +214,40 @@ class InvoiceBook:
             run=run,
             created_at=now,
             updated_at=now,
+            unit=f"{tender.unit:f}",
+            rate=f"{rate.value:f}" if rate else None,
+            rate_base=rate.base if rate else None,
+            rate_source=rate.source if rate else None,
+            rate_day=rate.day if rate else None,
         )
-        db.execute(_INSERT, entry)
+        # An integer of SQLite ends at 9.2 million units of currency.
+        db.execute(_INSERT, {**entry._asdict(), "exact": str(entry.exact)})
         return entry
 
 
-def keep_holds(db: sqlite3.Connection, customer: int, month: int, ref: str, findings: Collection[Finding]) -> None:
+def keep_holds(db: sqlite3.Connection, customer: CustomerNo, month: Month, ref: str, holds: Collection[Hold]) -> None:
     """Replace what holds a customer's period, or with *ref* an invoice; what was there before keeps its time."""
-    found = {(finding.code, finding.message): finding for finding in findings}
+    found = {hold.words: hold for hold in holds}
     of_one = "customer = ? AND month = ? AND ref = ?"
     known = db.execute(f"SELECT code, message FROM invoice_holds WHERE {of_one}", [customer, month, ref]).fetchall()
     gone = [(customer, month, ref, *one) for one in known if one not in found]
     db.executemany(f"DELETE FROM invoice_holds WHERE {of_one} AND code = ? AND message = ?", gone)
-    rows = ((customer, month, ref, one.code, one.message, one.since, one.everybody) for one in found.values())
-    db.executemany("INSERT OR IGNORE INTO invoice_holds VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    rows = ((customer, month, ref, one.code, one.message, one.since, one.customer is None) for one in found.values())
+    db.executemany(
+        "INSERT OR IGNORE INTO invoice_holds (customer, month, ref, code, message, since, everybody) VALUES (?, ?, ?, ?, ?, ?, ?)", rows
+    )
 
 
-def forget_holds(db: sqlite3.Connection, month: int, customers: Collection[int]) -> None:
-    """Of a period's customers to whom nothing is billed any more, since their keys were another's; *customers*: who is billed."""
+def forget_holds(db: sqlite3.Connection, month: Month, customers: Collection[CustomerNo]) -> None:
+    """Forget what holds customers to whom nothing is billed any more, since their keys were another's; *customers*: who is billed."""
     held = db.execute("SELECT DISTINCT customer FROM invoice_holds WHERE month = ? AND ref = ''", [month]).fetchall()
     for customer in {row[0] for row in held} - set(customers):
         keep_holds(db, customer, month, "", ())
+
+
+def _entry(row: Iterable[Any]) -> Entry:
+    entry = Entry._make(row)
+    return entry._replace(exact=Pico(int(entry.exact)))
 
 
 def _halted(db: sqlite3.Connection) -> str | None:

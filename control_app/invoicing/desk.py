@@ -11,10 +11,9 @@ from typing import IO
 
 import structlog
 
-from control_app.invoicing.book import Target
 from control_app.invoicing.dry_runs import dry_run
-from control_app.invoicing.orders import Order
-from control_app.invoicing.planning import run_id
+from control_app.invoicing.entry import Target
+from control_app.invoicing.orders import Order, run_id
 from control_app.invoicing.runs import Runs
 
 AT_ONCE = 2
@@ -35,12 +34,12 @@ class Ticket:
         self._answer: IO[bytes] = io.BytesIO()
         self._lock, self._readers, self._is_forgotten = threading.Lock(), 0, False
 
-    def told(self, done: int, whole: int) -> None:
+    def progressed(self, done: int, whole: int) -> None:
         """How many customers of how many are done."""
         self.progress = (done, whole)
 
     def finish(self, answer: IO[bytes] | None, error: Exception | None = None) -> None:
-        """It ended."""
+        """Note that the run ended, with an *answer* or an *error*."""
         self._answer, self.error = answer or self._answer, error
         self.done.set()
 
@@ -85,17 +84,17 @@ class Desk:
         self._lock = threading.Lock()
 
     def order(self, order: Order, target: Target) -> Ticket:
-        """Begin; raises EarlyError, HaltedError, BusyError where it cannot."""
-        clock = self._runs.planning.clock
+        """Begin; raises NotNowError where it cannot."""
+        clock = self._runs.book.clock
         if order.dry_run != "none":
             ticket = Ticket(run_id(), order, clock())
-            return self._begin(ticket, lambda: dry_run(self._runs.planning, order, ticket.told, ticket.id))
+            return self._begin(ticket, lambda: dry_run(self._runs.planning, order, ticket.progressed, ticket.id))
         run, lease = self._runs.start(order, target)
         ticket = Ticket(run.id, order, run.started_at)
 
         def carry_out() -> IO[bytes]:
-            self._runs.carry_out(run, lease, ticket.told)
-            return self._runs.answer(self._runs.find(run.id) or run)
+            self._runs.carry_out(run, lease, ticket.progressed)
+            return self._runs.answer(self._runs.history.find(run.id) or run)
 
         return self._begin(ticket, carry_out)
 
@@ -125,4 +124,4 @@ class Desk:
             log.warning("run ended", id=ticket.id, error=f"{type(error).__name__}: {error}")
             ticket.finish(None, error)
         finally:
-            self._runs.planning.db.close()
+            self._runs.book.db.close()

@@ -1,83 +1,75 @@
-"""An invoice as lines of the accounting system, in one of two shapes: which one depends on the decimals that it keeps."""
+"""An invoice as lines of the accounting system: each is one amount, with tokens and price in its text.
+
+Only so do all ways to round, and electronic invoices, say what ours says (docs/facts/odoo.md, Rounding).
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
-from typing import Any
 
-from control_app.invoicing.accounting import Draft, Line, Preflight
-from control_app.invoicing.book import Entry
-from control_app.periods import day_text
-from control_app.prices import plain
-from control_app.spans import DAY, month_range
+from control_app.accounting.port import Draft, Line
+from control_app.core.periods import day_text
+from control_app.core.time import DAY, month_range
+from control_app.invoicing.document import InvoiceBody, InvoiceLine, read_body
+from control_app.invoicing.entry import Entry
+from control_app.pricing.kinds import KINDS
+from control_app.pricing.prices import plain
 
-MILLION = Decimal(1_000_000)
-TOKEN_DECIMALS = 6
-"""Of a quantity in millions of tokens."""
-KINDS: Mapping[str, str] = {
-    "prompt": "prompt tokens",
-    "input_cache_read": "cached prompt tokens, read",
-    "input_cache_write": "cached prompt tokens, written",
-    "completion": "completion tokens",
-    "internal_reasoning": "reasoning tokens",
-    "request": "requests",
-}
+SMALL_AMOUNTS = "Small amounts, each of which rounds to nothing: the usage that is attached tells them"
 
 
-@dataclass(frozen=True)
-class Shape:
-    """`exact`: quantity in millions of tokens and the price of a million; else quantity 1 and the amount, already rounded."""
-
-    exact: bool
-
-
-def shape_of(preflight: Preflight) -> Shape:
-    """What Odoo keeps without rounding: six decimals of a quantity, and those of the price of a million (billing.md 3.6)."""
-    prices = preflight.price_decimals
-    return Shape(preflight.quantity_decimals >= TOKEN_DECIMALS and (prices is None or prices >= TOKEN_DECIMALS))
-
-
-def draft_of(entry: Entry, partner: int, shape: Shape, reverses: int | None = None) -> Draft:
-    """What is created in Odoo. The body tells the lines, so that it is the same at every try."""
-    body = json.loads(entry.body)
+def draft_of(entry: Entry, partner: int, against: int | None = None) -> Draft:
+    """What is created in the accounting system. The body tells the lines, so that it is the same at every try."""
+    body = read_body(entry.body)
     return Draft(
         ref=entry.ref,
-        type="out_refund" if entry.credit else "out_invoice",
+        kind=entry.kind,
         partner=partner,
-        invoice_date=_date(entry.invoice_day),
-        due_date=_date(entry.due_day),
-        delivery_date=_date(month_range(entry.month).end // DAY - 1),
-        lines=list(_lines(body, shape)),
-        reverses=reverses,
+        currency=entry.currency,
+        invoice_date=date_of(entry.invoice_day),
+        due_date=date_of(entry.due_day),
+        delivery_date=date_of(month_range(entry.month).end // DAY - 1),
+        # A line of nothing says nothing to who pays.
+        lines=_with_order([line for line in _lines(body) if line.amount], body.order_number),
+        note=". ".join(filter(None, (_order(body.order_number), _exchange(body)))),
+        against=against,
     )
 
 
-def _lines(body: Mapping[str, Any], shape: Shape) -> Iterator[Line]:
-    for correction in body.get("corrections", ()):
-        yield Line(correction["reason"], Decimal(1), Decimal(correction["amount"]))
-    for model in body["models"]:
-        late = model.get("late_usage_of")
-        name = f"{model['model_name']} ({late}, received late)" if late else model["model_name"]
-        for line in model["lines"]:
-            yield _exact(name, line) if shape.exact else _rounded(name, line, body["currency"])
+def _with_order(lines: Sequence[Line], number: str | None) -> Sequence[Line]:
+    """The customer's own order number stands in the first line too: electronic invoices have only ours as the buyer's order."""
+    first, *others = lines
+    return [replace(first, text=f"{_order(number)}. {first.text}"), *others] if number else lines
 
 
-def _exact(name: str, line: Mapping[str, Any]) -> Line:
-    price, quantity = Decimal(line["price"]), Decimal(line["quantity"])
-    if line["kind"] == "request":
-        return Line(f"{name}: {KINDS['request']}", quantity, price)
-    return Line(f"{name}: millions of {KINDS[line['kind']]}", quantity.scaleb(-TOKEN_DECIMALS), price * MILLION)
+def _order(number: str | None) -> str:
+    return f"Your order: {number}" if number else ""
 
 
-def _rounded(name: str, line: Mapping[str, Any], currency: str) -> Line:
-    price, kind = Decimal(line["price"]), line["kind"]
-    each = f"{plain(price)} {currency} each" if kind == "request" else f"{plain(price * MILLION)} {currency} a million"
-    return Line(f"{name}: {line['quantity']:,} {KINDS[kind]} at {each}", Decimal(1), Decimal(line["amount"]))
+def _exchange(body: InvoiceBody) -> str:
+    paid = body.exchange
+    return f"1 {paid.base} = {paid.rate} {body.currency} ({paid.source}, {paid.date})" if paid else ""
 
 
-def _date(day: int) -> date:
+def _lines(body: InvoiceBody) -> Iterator[Line]:
+    for correction in body.corrections:
+        yield Line(correction.reason, Decimal(correction.amount))
+    for model in body.models:
+        name = f"{model.model_name} ({model.late_usage_of}, not billed before)" if model.late_usage_of else model.model_name
+        for line in model.lines:
+            yield _line(name, line, body.price_currency)
+    yield Line(SMALL_AMOUNTS, Decimal(body.small_amounts or 0))
+
+
+def _line(name: str, line: InvoiceLine, currency: str) -> Line:
+    price, kind = Decimal(line.price), KINDS[line.kind]
+    told = f"{plain(price * kind.unit.per)} {currency} {kind.unit.price_words}"
+    return Line(f"{name}: {line.quantity:,} {kind.invoice_text} at {told}", Decimal(line.amount))
+
+
+def date_of(day: int) -> date:
+    """The date of a day since 1970 UTC."""
     return date.fromisoformat(day_text(day))

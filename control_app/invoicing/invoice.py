@@ -1,54 +1,55 @@
-"""What a customer owes for a month: lines of model x price kind x price version, each rounded once (docs/billing-rules.md)."""
+"""What a customer owes for a month: lines of model x price kind x price version, rounded once over all of them (docs/billing-rules.md)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import attrgetter
 from typing import NamedTuple
 
-from control_app.invoicing.currency import rounded
-from control_app.rates import Rates
-from control_app.usage import Usage
+from control_app.core.currency import decimals_of, rounded
+from control_app.core.exchange import Tender
+from control_app.core.numbers import CustomerNo, Minor, Month, Pico
+from control_app.ledger.usage import Usage
+from control_app.pricing.kinds import KINDS
+from control_app.pricing.rates import Rates
 
-# Which of a usage's sums each price kind bills; the amount of a row is the sum over these (ledger_sql.py has the same formula).
-MEASURES: Mapping[str, str] = {
-    "prompt": "plain_prompt",
-    "input_cache_read": "cached_read",
-    "input_cache_write": "cached_write",
-    "completion": "plain_completion",
-    "internal_reasoning": "reasoning",
-    "request": "requests",
-}
-_measured = attrgetter(*(MEASURES[kind] for kind in Rates._fields))
+# What each price kind bills of a usage, in the order of Rates; the ledger rates rows by the same table.
+_measured = attrgetter(*(kind.measure for kind in KINDS.values()))
+
+
+NOTHING = Minor(0)
 
 
 class Cell(NamedTuple):
     """Usage of a customer that is billed together. `month`: in which it started; `price`: the version, 0 for none."""
 
-    customer: int
-    month: int
+    customer: CustomerNo
+    month: Month
     model: int
     price: int
     usage: Usage
 
 
 class Line(NamedTuple):
-    """One price kind. `rate`: pico-units for one of `quantity`; `exact`: pico-units; `amount`: minor units."""
+    """One price kind. `rate`: pico-units for one of `quantity`; `exact`: pico-units; both of the price book's currency.
+
+    `amount`: minor units of what the invoice is paid in, 0 where the line by itself rounds to nothing: it is among the small amounts.
+    """
 
     kind: str
-    rate: int
+    rate: Pico
     quantity: int
-    exact: int
-    amount: int
+    exact: Pico
+    amount: Minor
 
 
 class ModelLines(NamedTuple):
     """A model at one price version. `month`: of the usage; `lines`: none where the model is free, or has no price."""
 
     model: str
-    month: int
+    month: Month
     version: int
     usage: Usage
     lines: Sequence[Line]
@@ -56,35 +57,47 @@ class ModelLines(NamedTuple):
 
 @dataclass(frozen=True)
 class Invoice:
-    """A customer's month. `month`: the billing period; usage of other months in `models` came late."""
+    """A customer's month. `month`: the billing period; usage of other months in `models` was not billed with those.
 
-    customer: int
-    month: int
-    models: Sequence[ModelLines]
+    `tender`: in what it is paid, and so the amounts of its lines; `small`: minor units, what the lines that round to nothing by
+    themselves come to together.
+    """
+
+    customer: CustomerNo
+    month: Month
+    tender: Tender
+    models: Sequence[ModelLines] = ()
+    small: Minor = NOTHING
 
     @property
     def lines(self) -> Iterator[Line]:
-        """All lines."""
+        """The lines of all models."""
         return (line for model in self.models for line in model.lines)
 
     @cached_property
-    def total(self) -> int:
-        """Minor units: the sum of the rounded lines."""
-        return sum(line.amount for line in self.lines)
+    def total(self) -> Minor:
+        """Minor units: what is owed exactly, rounded once, which is what the lines and the small amounts add up to."""
+        return Minor(sum(line.amount for line in self.lines) + self.small)
 
     @property
-    def exact(self) -> int:
-        """Pico-units, not rounded."""
-        return sum(line.exact for line in self.lines)
+    def booked(self) -> Minor:
+        """The total in the price book's currency, minor units."""
+        rate = self.tender.rate
+        return rounded(self.exact, decimals_of(rate.base)) if rate else self.total
+
+    @property
+    def exact(self) -> Pico:
+        """What is owed before rounding, in pico-units of the price book's currency."""
+        return Pico(sum(line.exact for line in self.lines))
 
     @property
     def tokens(self) -> int:
-        """Prompt and completion."""
+        """Tokens of all models, prompt and completion."""
         return sum(model.usage.tokens for model in self.models)
 
     @property
     def requests(self) -> int:
-        """Billed requests."""
+        """Billed requests of all models."""
         return sum(model.usage.requests for model in self.models)
 
     @property
@@ -99,18 +112,31 @@ class Invoice:
 
 
 def invoice_of(  # noqa: PLR0913, PLR0917 (what its lines are made of)
-    customer: int, month: int, cells: Iterable[Cell], rates: Mapping[int, Rates], models: Mapping[int, str], decimals: int
+    customer: CustomerNo, month: Month, cells: Iterable[Cell], rates: Mapping[int, Rates], models: Mapping[int, str], tender: Tender
 ) -> Invoice:
-    """The invoice of one *customer*'s *cells* in a currency of so many *decimals*; by model, usage of the month first."""
-    parts = [_model(cell, models[cell.model], rates.get(cell.price), decimals) for cell in cells]
-    return Invoice(customer, month, sorted(parts, key=lambda part: (-part.month, part.model, part.version)))
+    """The invoice of one *customer*'s *cells*, paid in *tender*; by model, usage of the month first."""
+    parts = [_model(cell, models[cell.model], rates.get(cell.price)) for cell in cells]
+    parts.sort(key=lambda part: (-part.month, part.model, part.version))
+    return _rounded(Invoice(customer, month, tender, parts))
 
 
-def _model(cell: Cell, name: str, rates: Rates | None, decimals: int) -> ModelLines:
+def _rounded(exact: Invoice) -> Invoice:
+    """With amounts. Lines that round to nothing by themselves share one, which comes after the others."""
+    is_nothing = exact.tender.is_nothing
+    large = [line.exact for line in exact.lines if not is_nothing(line.exact)]
+    *amounts, small = exact.tender.apportioned([*large, Pico(exact.exact - sum(large))])
+    left = iter(amounts)
+
+    def lines(part: ModelLines) -> list[Line]:
+        return [line if is_nothing(line.exact) else line._replace(amount=next(left)) for line in part.lines]
+
+    return replace(exact, models=[part._replace(lines=lines(part)) for part in exact.models], small=small)
+
+
+def _model(cell: Cell, name: str, rates: Rates | None) -> ModelLines:
     lines: list[Line] = []
     if rates:
-        for kind, rate, quantity in zip(Rates._fields, rates, _measured(cell.usage), strict=True):
+        for kind, rate, quantity in zip(KINDS, rates, _measured(cell.usage), strict=True):
             if rate and quantity:
-                exact = rate * quantity
-                lines.append(Line(kind, rate, quantity, exact, rounded(exact, decimals)))
+                lines.append(Line(kind, rate, quantity, Pico(rate * quantity), NOTHING))
     return ModelLines(name, cell.month, cell.price, cell.usage, lines)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import get_args
 
-from control_app.database import Db
-from control_app.invoicing.book import State
-from control_app.invoicing.odoo_watch import odoo_state
-from control_app.metrics import Collector, Samples
-from control_app.spans import SECOND
+from control_app.accounting.watch import accounting_state
+from control_app.core.time import SECOND
+from control_app.invoicing.entry import State
+from control_app.storage.collector import Collector, Samples
+from control_app.storage.database import Db
 
 STATES = get_args(State)
 
 
 class InvoiceMetrics:
-    """Reads *db*."""
+    """What invoicing tells of the invoices in *db*."""
 
     def __init__(self, db: Db) -> None:
         self._db = db
@@ -39,7 +39,7 @@ class InvoiceMetrics:
 
     def key_expires(self) -> Samples:
         """Seconds since 1970 UTC; nothing where the key does not end."""
-        state = odoo_state(self._db)
+        state = accounting_state(self._db)
         return {} if state is None or state.key_expires is None else {(): state.key_expires / SECOND}
 
     def last_run(self) -> Samples:

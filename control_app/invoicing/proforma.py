@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+import msgspec
 
-from control_app.invoicing.bodies import Who
-from control_app.invoicing.invoice import Invoice
-from control_app.invoicing.planning import Planning
-from control_app.periods import time_text
-from control_app.spans import SECOND
-from control_app.sync import complete_through
+from control_app.core.numbers import CustomerNo
+from control_app.core.periods import time_text
+from control_app.core.time import SECOND, month_of
+from control_app.invoicing.bills import Bills
+from control_app.invoicing.book import InvoiceBook
+from control_app.invoicing.currencies import currencies
+from control_app.invoicing.document import ProForma, Who, Writer
+from control_app.invoicing.order_numbers import order_numbers
+from control_app.invoicing.tendering import Tendering
+from control_app.ledger.progress import complete_through
 
 
-def pro_forma(planning: Planning, month: int, customer: int) -> dict[str, Any]:
-    """As JSON has it. `complete_through`: usage before it is complete."""
-    db, now = planning.db, planning.clock()
-    row = db.connection.execute("SELECT gateway_id, name FROM customers WHERE id = ?", [customer]).fetchone()
-    invoice = planning.bills.of_customer(month, customer) or Invoice(customer, month, ())
+def pro_forma(book: InvoiceBook, bills: Bills, writer: Writer, customer: CustomerNo) -> ProForma:
+    """What the month that runs would come to for *customer*, our number."""
+    db, now = book.db, book.clock()
+    month = month_of(now)
+    gateway_id, name = db.connection.execute("SELECT gateway_id, name FROM customers WHERE id = ?", [customer]).fetchone()
+    who = Who(gateway_id, name, order_numbers(db).get(customer))
+    tenders = Tendering(db, book.currency, currencies(db), {}, now).of({customer: who}).of
+    invoice = bills.of_customer(month, customer, tenders) or bills.nothing(month, customer, tenders)
     through = complete_through(db)
-    document = planning.bodies.document(invoice, Who(*row), "pro-forma", now - now % SECOND)
-    return document | {"pro_forma": True, "complete_through": None if through is None else time_text(through - through % SECOND)}
+    body = writer.body(invoice, who, "pro-forma", now - now % SECOND)
+    complete = None if through is None else time_text(through - through % SECOND)
+    return ProForma(**msgspec.structs.asdict(body), pro_forma=True, complete_through=complete)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from control_app.spans import month_text
+from control_app.core.numbers import Month
+from control_app.core.time import month_text
 
 
-def invoice_ref(location: str, customer_id: str, month: int, n: int) -> str:
+def invoice_ref(location: str, customer_id: str, month: Month, n: int) -> str:
     """`stalpeni/<customer id>/2026-10-1`; n rises only when an invoice was voided."""
     return f"{location}/{customer_id}/{month_text(month)}-{n}"
 

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 import httpx2
 import structlog
 
+from control_app.core.currency import decimals_of, minor_text
+from control_app.core.numbers import Minor
+from control_app.core.time import month_text
 from control_app.invoicing import results
-from control_app.invoicing.currency import decimals_of, minor_text
-from control_app.invoicing.runs import Run, Runs
-from control_app.spans import month_text
+from control_app.invoicing.history import Run
+from control_app.invoicing.runs import Runs
 
 TIMEOUT_SEC = 10
 log = structlog.stdlib.get_logger("control_app.invoicing")
@@ -45,28 +47,29 @@ def message(runs: Runs, run: Run) -> str:
 
 
 def _text(name: str | None) -> str:
-    return (name or "").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """On one line: what people make up must not look like a message of ours."""
+    return " ".join((name or "").split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _lines(runs: Runs, run: Run) -> Iterator[str]:
-    planning = runs.planning
-    found = list(results.kept(planning.db, run.id))
+    book = runs.book
+    found = list(results.results_of(book.db, run.id))
     billed = [result for result in found if result.status == "success"]
-    decimals = decimals_of(planning.book.currency)
-    total = f"{minor_text(sum(result.total for result in billed), decimals)} {planning.book.currency}"
+    decimals = decimals_of(book.currency)
+    total = f"{minor_text(Minor(sum(result.total for result in billed)), decimals)} {book.currency}"
     done = {"sent": "sent", "created": "made as drafts, which wait for approval"}.get(run.target, run.target)
-    yield f"*{planning.book.location}: invoices of {month_text(run.month)}* ({run.trigger}): {len(billed)} {done}, {total}"
+    yield f"*{book.location}: invoices of {month_text(run.month)}* ({run.trigger}): {len(billed)} {done}, {total}"
     if run.error:
         yield f"stopped: {_text(run.error)}"
     for status, word in (
         ("held", "held"),
         ("error", "failed; tried again by itself"),
         ("duplicate", "billed before"),
-        ("skipped", "nothing to pay"),
+        ("skipped", "with nothing to pay, or too little for an invoice"),
     ):
         if number := sum(result.status == status for result in found):
             yield f"{number} {word}"
-    names = dict(planning.db.connection.execute("SELECT id, name FROM customers").fetchall())
+    names = dict(book.db.connection.execute("SELECT id, name FROM customers").fetchall())
     looked_at = [result for result in found if result.status in ("held", "error")]
     for result in looked_at[:NAMED]:
         yield f"• {_text(names.get(result.customer, 'keys of nobody'))}: {_text(result.message)}"

@@ -1,4 +1,7 @@
-"""The tables of invoicing, as a migration of schema.py makes them. Times are microseconds since 1970 UTC, months as in spans.py."""
+"""The tables of invoicing, as a migration of service/tables.py makes them.
+
+Times are microseconds since 1970 UTC, months as in core/time.py.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,8 @@ INVOICES = """CREATE TABLE invoices (
   run TEXT NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
   UNIQUE (customer, month, n, credit)
 ) STRICT"""
-UNFINISHED = "(state NOT IN ('sent', 'skipped', 'void') OR (state = 'sent' AND target = 'void'))"
-PENDING = f"CREATE INDEX invoices_pending ON invoices (month) WHERE {UNFINISHED}"
+FIRST_PENDING = """CREATE INDEX invoices_pending ON invoices (month)
+  WHERE (state NOT IN ('sent', 'skipped', 'void') OR (state = 'sent' AND target = 'void'))"""
 # Why a customer's invoice may not go on, as found last. ref: of the invoice or credit note, empty before there is one.
 # everybody: it holds all customers alike.
 HOLDS = """CREATE TABLE invoice_holds (
@@ -55,4 +58,37 @@ ODOO_STATE = """CREATE TABLE odoo_state (
 # What came after a month was closed: little, of any month.
 LATE = "CREATE INDEX months_late ON months (billed_in) WHERE billed_in != month"
 
-STATEMENTS = (INVOICES, PENDING, HOLDS, RELEASES, RUNS, RESULTS, LEASES, PARTNERS, HALT, ODOO_STATE, LATE)
+STATEMENTS = (INVOICES, FIRST_PENDING, HOLDS, RELEASES, RUNS, RESULTS, LEASES, PARTNERS, HALT, ODOO_STATE, LATE)
+
+# What a later migration changes of INVOICES: its name until it takes the old one's place, a state, and the type of exact amounts.
+CARRIED = (
+    ("CREATE TABLE invoices", "CREATE TABLE invoices_new"),
+    ("'skipped', 'void')", "'skipped', 'carried', 'void')"),
+    ("exact INTEGER NOT NULL", "exact TEXT NOT NULL"),
+)
+UNFINISHED = "(state NOT IN ('sent', 'skipped', 'carried', 'void') OR (state = 'sent' AND target = 'void'))"
+PENDING = f"CREATE INDEX invoices_pending ON invoices (month) WHERE {UNFINISHED}"
+# What those made of an invoice to whom it was handed on, a tax office or Peppol, as it was looked at last: of the one that is the least
+# far, NULL where it has none. look_at: when to look again.
+E_INVOICES = """CREATE TABLE e_invoices (
+  invoice INTEGER PRIMARY KEY, state TEXT CHECK (state IN ('sent', 'accepted', 'refused')), look_at INTEGER NOT NULL
+) STRICT"""
+# What of a posted invoice is paid, as the accounting system said at read_at: amounts in the invoice's currency, NULL where it was not
+# posted any more. state: NULL where it did not tell. look_at: when to look again, NULL: never.
+PAYMENTS = """CREATE TABLE payments (
+  invoice INTEGER PRIMARY KEY, state TEXT CHECK (state IN ('open', 'partly paid', 'in payment', 'paid', 'credited')),
+  tax TEXT, total TEXT, unpaid TEXT, read_at INTEGER NOT NULL, look_at INTEGER
+) STRICT"""
+# What a customer calls its order with us, which is named on its invoices.
+ORDER_NUMBERS = "CREATE TABLE order_numbers (customer INTEGER PRIMARY KEY, number TEXT NOT NULL) STRICT"
+# In which currency a customer is billed, where a person said so.
+CURRENCIES = "CREATE TABLE customer_currencies (customer INTEGER PRIMARY KEY, currency TEXT NOT NULL) STRICT"
+# In what an invoice is paid. unit: the smallest amount of its currency, of which total's minor units are told; rate: units of it for
+# one of rate_base, the price book's currency, NULL where it is that; rate_source, rate_day: who published or gave it, for which day.
+TENDERS = (
+    "ALTER TABLE invoices ADD COLUMN unit TEXT NOT NULL DEFAULT '0.01'",
+    "ALTER TABLE invoices ADD COLUMN rate TEXT",
+    "ALTER TABLE invoices ADD COLUMN rate_base TEXT",
+    "ALTER TABLE invoices ADD COLUMN rate_source TEXT",
+    "ALTER TABLE invoices ADD COLUMN rate_day INTEGER",
+)

@@ -7,16 +7,17 @@ from typing import cast
 
 from flask import current_app
 
-from control_app.catalog import Catalog
-from control_app.database import Db
-from control_app.invoicing.assembly import Invoicing
+from control_app.core.clock import Clock
 from control_app.invoicing.desk import Desk
-from control_app.jobs import Jobs
-from control_app.metrics import Metrics
-from control_app.price_book import PriceBook
-from control_app.settings import Settings
-from control_app.usage_report import UsageReports
+from control_app.ledger.report import UsageReports
+from control_app.pricing.catalog import Catalog
+from control_app.pricing.store import PriceBook
+from control_app.service.invoicing import Invoicing
+from control_app.service.jobs import Jobs
+from control_app.service.settings import Settings
+from control_app.storage.database import Db
 from control_app.web.access import Access
+from control_app.web.metrics import Metrics
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Services:
     """The service's parts, made once by `create_app`."""
 
     settings: Settings
+    clock: Clock
     catalog: Catalog
     prices: PriceBook
     db: Db

@@ -11,7 +11,8 @@ import structlog
 from flask import Flask, Response, render_template, request
 from werkzeug.exceptions import BadRequest, HTTPException, ServiceUnavailable
 
-from control_app.catalog import SourceError
+from control_app.pricing.port import SourceError
+from control_app.web.compression import compress
 
 # Pages are server-rendered, without scripts or foreign content.
 POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -21,7 +22,7 @@ log = structlog.stdlib.get_logger("control_app.web")
 
 
 class BadParametersError(BadRequest):
-    """400; *problems* are by parameter."""
+    """The request has bad parameters (400); *problems* says by parameter what is wrong."""
 
     def __init__(self, problems: Mapping[str, str]) -> None:
         super().__init__("; ".join(f"{name}: {problem}" for name, problem in problems.items()))
@@ -29,11 +30,19 @@ class BadParametersError(BadRequest):
 
 
 def register(app: Flask) -> None:
-    """Add the handlers to *app*."""
+    """Let *app* answer errors with these, and send their headers with every answer."""
+    app.before_request(_refuse_bad_host)
     app.register_error_handler(HTTPException, _refuse)
     app.register_error_handler(SourceError, _source_failed)
     app.register_error_handler(Exception, _broken)
+    app.after_request(compress)
     app.after_request(_finish)
+
+
+def _refuse_bad_host() -> None:
+    # Werkzeug has no host where the header's is none.
+    if request.headers.get("Host") and not request.host:
+        raise BadRequest("the header Host names no host")
 
 
 def problem(status: int, detail: str, **extension: Any) -> Response:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from stacks.config import LOCATIONS, LocationError, load_location
+from stacks.config.loader import LOCATIONS, PATTERNS, LocationError, load_location, location_names
 from stacks.operations.preflight import preflight
 from stacks.operations.reboot import reboot
 from stacks.operations.remote import PRIVATE_KEY_HELP, RemoteError, open_remotes
@@ -20,8 +20,7 @@ def main() -> None:
     options = _parser().parse_args()
     console = Console(highlight=False)
     try:
-        path = Path(options.location) if options.location.endswith(".toml") else LOCATIONS / f"{options.location}.toml"
-        location = load_location(path)
+        location = load_location(_file_of(options.location))
         with open_remotes(list(location.servers), options.key) as remotes:
             if options.what == "preflight":
                 sys.exit(1 if preflight(location, remotes, console) else 0)
@@ -35,6 +34,15 @@ def main() -> None:
                 restore(location, [remote for remote in remotes if remote.name not in options.without], options.snapshot, console)
     except (LocationError, RemoteError) as error:
         sys.exit(str(error))
+
+
+def _file_of(location: str) -> Path:
+    """Raises LocationError where no location has that name."""
+    if location.endswith(".toml") and Path(location).stem not in PATTERNS:
+        return Path(location)
+    if location not in (names := location_names()):
+        raise LocationError([f"no location is named {location!r}; there are {', '.join(names)}"])
+    return LOCATIONS / f"{location}.toml"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,18 +62,27 @@ def _parser() -> argparse.ArgumentParser:
         if name == "reboot":
             command.add_argument("--server", action="append", default=[], help="only this one (may be repeated; default: all)")
         if name == "restore":
-            command.add_argument("--snapshot", required=True, help="name of a snapshot on a server, or path of a file here")
+            command.add_argument("--snapshot", required=True, type=_snapshot, help="name of a snapshot on a server, or path of a file here")
             command.add_argument("--without", type=lambda names: names.split(","), default=[], help="servers that are gone: s2,s3")
             command.add_argument("--yes", action="store_true", help="do not ask")
     return parser
+
+
+def _snapshot(name: str) -> str:
+    if not name:
+        raise argparse.ArgumentTypeError("name one: make restore LOCATION=<name> SNAPSHOT=<name or ./file>; make snapshots lists them")
+    return name
 
 
 def _agreed(location: str, snapshot: str, *, yes: bool) -> bool:
     if yes:
         return True
     print(f"Everything that changed in {location}'s cluster since {snapshot} will be undone, and its API is away for some minutes.")  # noqa: T201
-    if input(f"Type {location} to go on: ") == location:
-        return True
+    try:
+        if input(f"Type {location} to go on: ") == location:
+            return True
+    except EOFError:
+        sys.exit("nobody is at a terminal to agree (--yes agrees); nothing was changed")
     sys.exit("nothing was changed")
 
 

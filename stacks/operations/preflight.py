@@ -12,10 +12,10 @@ from functools import partial
 from rich.console import Console
 from rich.table import Table
 
-from ib_constructs.k3s import preflight_environment
-from stacks.cluster import k3s_servers
+from ib_constructs.cluster.k3s import preflight_environment
+from stacks.cluster import k3s_servers, k3s_settings
+from stacks.config.schema import Location
 from stacks.operations.remote import Remote, RemoteError
-from stacks.schema import Location
 
 COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 
@@ -48,13 +48,12 @@ def preflight(location: Location, remotes: Sequence[Remote], console: Console) -
 def _check(location: Location, remote: Remote) -> list[Finding]:
     servers = k3s_servers(location)
     (server,) = (server for server in servers if server.name == remote.name)
-    network = location.network
     environment = {
         **preflight_environment(
             server,
             servers,
-            api_vip=str(network.api_vip) if network.api_vip else None,
-            ingress_ip=str(network.ingress_ip),
+            k3s_settings(location),
+            ingress_ip=str(location.network.ingress_ip),
             shared_storage=location.storage.longhorn,
             gpu_runtime=location.gpu.runtime,
         ),

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ib_constructs.k3s import SCRIPTS
-from stacks.schema import Server
+from ib_constructs.cluster.k3s import SCRIPTS
+from stacks.config.schema import Server
 
 PRIVATE_KEY_HELP = "private key file (default: what ssh finds by itself: its agent, ~/.ssh/config, ~/.ssh/id_*)"
 
@@ -24,7 +24,7 @@ class RemoteError(Exception):
 
 @dataclass(frozen=True)
 class Remote:
-    """One server. `options`: of `ssh`, the same for all of a location."""
+    """A server of the location. `options`: arguments of `ssh`, the same for all servers of a location."""
 
     server: Server
     options: tuple[str, ...]

@@ -10,9 +10,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from stacks.config.schema import Location
 from stacks.operations.cluster import is_ready, wait_for
 from stacks.operations.remote import Remote, RemoteError
-from stacks.schema import Location
 
 FOLDER = "/var/lib/rancher/k3s/server/db/snapshots"
 UPLOADED = f"{FOLDER}/uploaded"
@@ -32,7 +32,10 @@ def list_snapshots(location: Location, remotes: Sequence[Remote], console: Conso
 
 
 def take_snapshot(remotes: Sequence[Remote], console: Console) -> None:
-    """Save one now, on the first server."""
+    """Save an etcd snapshot now, on the first server in role `server`.
+
+    Raises RemoteError: the server cannot be reached, or K3s does not save it.
+    """
     first = _control_plane(remotes)[0]
     first.run("k3s etcd-snapshot save --name by-hand")
     console.print(f"{first.name}: a snapshot is saved")

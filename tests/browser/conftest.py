@@ -8,8 +8,8 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,27 +17,38 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from control_app import create_app
-from control_app.database import Db
-from control_app.ledger import Ledger
-from control_app.publication import Publication
-from control_app.settings import Settings
-from control_app.sheet_places import SheetFile
-from control_app.spans import DAY, microseconds
-from tests.control_app.ledgers import row
-from tests.control_app.models import ANNOTATION, priced, write
-from tests.waiting import until
+from control_app.core.clock import utc
+from control_app.core.time import DAY, microseconds
+from control_app.gateway.bifrost.sheet_places import SheetFile
+from control_app.gateway.publication import Publication
+from control_app.ledger.ledger import Ledger
+from control_app.service.settings import Settings
+from control_app.service.tables import open_database
+from control_app.storage.database import Db
+from tests.control.support.ledgers import row
+from tests.control.support.models import ANNOTATION, priced, write
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
-LAST_MONTH = (datetime.now(UTC).replace(day=1) - timedelta(days=1)).replace(day=1)
+LAST_MONTH = (utc().replace(day=1) - timedelta(days=1)).replace(day=1)
 # Last month cannot be billed on the 1st of this one.
 TO_BILL = (LAST_MONTH - timedelta(days=1)).replace(day=1)
 HELD = (TO_BILL - timedelta(days=1)).replace(day=1)
 
 
 class Nothing:
-    """A gateway that knows no model."""
+    """A gateway that knows no model, and reads no sheet."""
 
-    def prices(self) -> Mapping[str, Mapping[str, Decimal]]:
+    def __init__(self, sheet: Path) -> None:
+        self._place = SheetFile(sheet)
+
+    def publish(self, sheet: str) -> bool:
+        return self._place.write(sheet)
+
+    def reload(self) -> None:
+        pass
+
+    def prices(self) -> Mapping[str, Sequence[Mapping[str, Decimal]]]:
         return {}
 
 
@@ -64,21 +75,20 @@ def service(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     settings |= {"CONTROL_METRICS_BIND": "127.0.0.1:0", "CONTROL_SHEET_FILE": str(folder / "sheet.json"), "CONTROL_JOBS": "elsewhere"}
     settings |= {"CONTROL_ODOO_FILE": str(folder / "odoo.sqlite3"), "CONTROL_BRAKE_INVOICE": "150"}
     # An earlier run of the service took the models' prices; since then one rose, another model is gone, and the gateway was not there.
-    write(models, {**ANNOTATION, "id": "gone"}, "gone")
-    catalog = create_app(Settings(database=folder / "control.sqlite3", models_dir=models)).extensions["services"].catalog
+    write(models, {**ANNOTATION, "id": "gone", "name": "Gone"}, "gone")
+    catalog = create_app(Settings.of(database=folder / "control.sqlite3", models_dir=models)).extensions["services"].catalog
     gateway = Publication(
         catalog=catalog,
-        place=SheetFile(folder / "sheet.json"),
-        gateway=Nothing(),
-        force_sync=lambda: None,
-        db=Db(folder / "control.sqlite3"),
+        gateway=Nothing(folder / "sheet.json"),
+        db=open_database(folder / "control.sqlite3"),
+        clock=utc,
     )
     gateway.tick()
     write(models, {**priced(prompt="0.000080", request="0.5"), "id": "dear", "name": "Dear"}, "dear")
     (models / "gone.yaml").unlink()
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CONTROL_")}
     subprocess.run([sys.executable, "-m", "control_app", "seed-demo"], cwd=ROOT, env=clean | settings, check=True, capture_output=True)
-    _use(Db(folder / "control.sqlite3"))
+    _use(open_database(folder / "control.sqlite3"))
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([sys.executable, "-m", "control_app"], cwd=ROOT, env=clean | settings, stderr=log)
     try:
@@ -95,7 +105,7 @@ def _use(db: Db) -> None:
         for key, prompt in (("acme-production", 20_000_000), ("bluebird-assistant", 10_000_123), ("cobalt-npcs", 5_000_000)):
             tokens = {"prompt": prompt, "cached_read": 0, "completion": 0, "reasoning": 0}
             used = row(microseconds(month) + DAY, key, "qwen25-05b-instruct", **tokens)
-            Ledger(db).ingest([used], microseconds(datetime.now(UTC)))
+            Ledger(db).ingest([used], microseconds(utc()))
     db.close()
 
 

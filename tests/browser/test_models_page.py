@@ -44,6 +44,16 @@ def test_the_page_shows_what_waits_and_the_commands_that_decide(visit: Visit) ->
     assert waiting.locator("td code").all_inner_texts() == commands
 
 
+def test_a_model_that_is_gone_is_listed_and_its_sale_can_be_ended_by_a_form(visit: Visit) -> None:
+    page = visit()
+    assert page.get_by_role("row", name="Gone gone").get_by_role("cell").first.inner_text().strip() == "8.00"
+    page.get_by_text("End a sale", exact=True).click()
+    page.get_by_role("combobox", name="Model").select_option("gone")
+    assert page.get_by_label("Reason to end the sale").get_attribute("required") is not None
+    assert page.get_by_role("button", name="End the sale").is_visible()
+    assert faults(page) == []
+
+
 def test_the_page_shows_how_the_gateways_prices_differ(visit: Visit) -> None:
     sheet = visit().get_by_role("region", name="The gateway's prices")
     assert "Not known to be equal to the sheet since" in sheet.inner_text()

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ib_constructs import Identity, KeyPair
-from tests.identities import client_certificate, server_certificate
-from tests.waiting import until
+from tests.support.identities import client_certificate, server_certificate
+from tests.support.waiting import until
 
 ADDRESS = "127.0.0.1"
 SECONDS_TO_START = 60

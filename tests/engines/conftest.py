@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from control_app.settings import Settings
+from control_app.service.settings import Settings
 from tests.engines.cluster import Cluster, start_cluster
 from tests.engines.volume import ROOT, Place
-from tests.identities import make_identity
+from tests.support.identities import make_identity
 
 
 @pytest.fixture(scope="session")
@@ -33,4 +33,6 @@ def place(litestream: Path, tmp_path: Path) -> Place:
     """An empty volume, and an empty folder in the bucket's place."""
     bucket = tmp_path / "bucket"
     bucket.mkdir()
-    return Place(Settings(database=tmp_path / "volume" / "control.sqlite3", replica=f"file://{bucket}", litestream=str(litestream)), bucket)
+    return Place(
+        Settings.of(database=tmp_path / "volume" / "control.sqlite3", replica=f"file://{bucket}", litestream=str(litestream)), bucket
+    )

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-ROLES = Path(__file__).parents[2] / "constructs" / "ib_constructs" / "sql" / "roles.sql"
+ROLES = Path(__file__).parents[2] / "constructs" / "ib_constructs" / "addons" / "sql" / "roles.sql"
 """What the cluster's Job runs. Not imported: the package starts Node, which a benchmark of memory would count."""
 GATEWAY = {"PGPASSWORD": "for the gateway"}
 
@@ -109,6 +109,7 @@ CREATE TABLE logs (
   id varchar(255) PRIMARY KEY, parent_request_id varchar(255), "timestamp" timestamptz NOT NULL, object_type varchar(255) NOT NULL,
   provider varchar(255) NOT NULL, model varchar(255) NOT NULL, number_of_retries bigint DEFAULT 0, fallback_index bigint DEFAULT 0,
   virtual_key_id varchar(255), virtual_key_name varchar(255), customer_id varchar(255), latency numeric, token_usage text, cost numeric,
+  customer_name varchar(255), error_details text,
   status varchar(50) NOT NULL, stream boolean DEFAULT false, input_history text, output_message text, created_at timestamptz NOT NULL,
   prompt_tokens bigint DEFAULT 0, completion_tokens bigint DEFAULT 0, total_tokens bigint DEFAULT 0, cached_read_tokens bigint DEFAULT 0
 );
@@ -125,4 +126,4 @@ CREATE TABLE governance_model_pricing (
   output_cost_per_token double precision, cache_read_input_token_cost double precision
 );
 """
-"""The gateway's, as its line 1.4 makes them (bifrost.md 2.6), with the customer of later ones."""
+"""The gateway's, as its line 1.4 makes them (docs/facts/bifrost.md, Database), with the customer of later ones."""

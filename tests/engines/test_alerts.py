@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.observability import CASES, DASHBOARDS, RULES, targets
+from tests.support.observability import CASES, DASHBOARDS, RULES, targets
 
 
 def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -8,9 +8,10 @@ from decimal import Decimal
 
 import pytest
 
-from control_app.gateway import Customer, GatewayError, Key, UsageRow
-from control_app.gateway_postgres import PAGE, GatewayPostgres
-from tests.control_app.recomputation import at
+from control_app.core.time import SECOND
+from control_app.gateway.bifrost.postgres import PAGE, GatewayPostgres
+from control_app.gateway.port import Customer, GatewayError, Key, Unreadable, UsageRow
+from tests.control.support.recomputation import at
 from tests.engines import postgres
 from tests.engines.postgres import Server
 
@@ -58,13 +59,18 @@ def log(database: Server, name: str, time: str = "2026-10-05 12:00:00.123456+00"
 
 
 def rows(gateway: GatewayPostgres, start: str = "2026-10-01", end: str = "2026-11-01") -> list[UsageRow]:
-    return [row for page in gateway.rows(at(start), at(end)) for row in page]
+    return [row for page in gateway.rows(at(start), at(end)) for row in page if isinstance(row, UsageRow)]
+
+
+def test_the_present_is_told_by_the_databases_own_clock(gateway: GatewayPostgres) -> None:
+    first, second = gateway.now(), gateway.now()
+    assert at("2026-01-01T00:00") < first < second < first + 60 * SECOND
 
 
 def test_a_row_comes_with_its_exact_time_and_all_counts(database: Server, gateway: GatewayPostgres) -> None:
     log(database, "r1")
     (row,) = rows(gateway)
-    assert row == UsageRow("r1", at("2026-10-05T12:00:00.123456"), "k1", "one", None, "llama", 100, 40, 7, 20, 5, "0.000104")
+    assert row == UsageRow("r1", at("2026-10-05T12:00:00.123456"), "k1", "one", None, "llama", 100, 40, 7, 20, 5, "0.000104", True, 120)
 
 
 def test_the_range_is_half_open(database: Server, gateway: GatewayPostgres) -> None:
@@ -97,6 +103,25 @@ def test_successes_and_cancelled_requests_are_read_and_no_other(database: Server
     assert {row.id for row in rows(gateway)} == {"success", "cancelled"}
 
 
+def test_an_error_is_read_where_the_client_cancelled_it_and_never_else(database: Server, gateway: GatewayPostgres) -> None:
+    told = {
+        "hung up": '{"status_code":499,"error":{"type":"request_cancelled","message":"Request cancelled: client disconnected"}}',
+        "by its type": '{"error":{"type":"request_cancelled"}}',
+        "failed": '{"status_code":502,"error":{"type":"upstream","message":"499"}}',
+        "torn": '{"status_code":499',
+        "empty": "",
+    }
+    for name, details in told.items():
+        log(database, name, status="'error'", error_details=f"'{details}'")
+    assert {row.id: (row.prompt, row.succeeded) for row in rows(gateway)} == {"hung up": (100, False), "by its type": (100, False)}
+
+
+def test_a_row_names_its_customer_as_it_was_called(database: Server, gateway: GatewayPostgres) -> None:
+    log(database, "r1", customer_id="'acme'", customer_name="'Acme'")
+    log(database, "r2", customer_name="''")
+    assert [(row.customer, row.customer_name) for row in rows(gateway)] == [("acme", "Acme"), (None, None)]
+
+
 def test_a_question_for_the_list_of_models_is_no_usage(database: Server, gateway: GatewayPostgres) -> None:
     log(database, "r1", object_type="'list_models'", prompt_tokens="0", completion_tokens="0")
     assert rows(gateway) == []
@@ -115,7 +140,7 @@ def test_a_row_names_its_own_customer_where_it_has_one(database: Server, gateway
 
 @pytest.mark.parametrize("usage", ["NULL", "''"])
 def test_a_success_without_usage_has_no_tokens(database: Server, gateway: GatewayPostgres, usage: str) -> None:
-    log(database, "r1", token_usage=usage, prompt_tokens="0", completion_tokens="NULL", cached_read_tokens="0", cost="NULL")
+    log(database, "r1", token_usage=usage, cost="NULL")
     (row,) = rows(gateway)
     assert row[6:12] == (0, 0, 0, 0, 0, None)
 
@@ -133,7 +158,7 @@ def test_cached_tokens_are_read_as_the_api_tells_them(
     database: Server, gateway: GatewayPostgres, details: str, read: int, write: int
 ) -> None:
     usage = f'{{"prompt_tokens":9,"prompt_tokens_details":{details}}}'
-    log(database, "r1", token_usage=f"'{usage}'", prompt_tokens="9", cached_read_tokens=str(read if "read" in details else 0))
+    log(database, "r1", token_usage=f"'{usage}'")
     (row,) = rows(gateway)
     assert row[6:9] == (9, read, write)
 
@@ -145,7 +170,7 @@ def test_a_cancelled_row_is_billed_and_did_not_succeed(database: Server, gateway
 
 
 def test_a_count_below_0_is_0(database: Server, gateway: GatewayPostgres) -> None:
-    log(database, "r1", prompt_tokens="-5", cached_read_tokens="-1")
+    log(database, "r1", token_usage="""'{"prompt_tokens":-5,"prompt_tokens_details":{"cached_read_tokens":-1}}'""")  # noqa: S106 (a column)
     assert rows(gateway)[0][6:8] == (0, 0)
 
 
@@ -155,16 +180,16 @@ def test_a_row_without_a_key_is_nobodys(database: Server, gateway: GatewayPostgr
 
 
 def test_a_version_without_younger_columns_is_read_too(database: Server, gateway: GatewayPostgres) -> None:
-    database.bifrost("ALTER TABLE logs RENAME customer_id TO c", "ALTER TABLE logs RENAME cached_read_tokens TO d")
+    database.bifrost("ALTER TABLE logs RENAME customer_id TO c", "ALTER TABLE logs RENAME customer_name TO d")
     try:
         database.bifrost(
-            f"""INSERT INTO logs (id, timestamp, created_at, object_type, provider, model, status, prompt_tokens, token_usage)
-            VALUES ('r1', '2026-10-05', now(), 'chat_completion', 'kubeai', 'llama', 'success', 100, '{USAGE}')"""
+            f"""INSERT INTO logs (id, timestamp, created_at, object_type, provider, model, status, token_usage)
+            VALUES ('r1', '2026-10-05', now(), 'chat_completion', 'kubeai', 'llama', 'success', '{USAGE}')"""
         )
         (row,) = rows(gateway)
     finally:
-        database.bifrost("ALTER TABLE logs RENAME c TO customer_id", "ALTER TABLE logs RENAME d TO cached_read_tokens")
-    assert (row.customer, row.cached_read) == (None, 40)
+        database.bifrost("ALTER TABLE logs RENAME c TO customer_id", "ALTER TABLE logs RENAME d TO customer_name")
+    assert (row.customer, row.customer_name, row.cached_read) == (None, None, 40)
 
 
 def test_the_oldest_row_is_known(database: Server, gateway: GatewayPostgres) -> None:
@@ -196,15 +221,33 @@ def test_keys_come_with_who_is_billed_and_without_their_secret(database: Server,
 def test_prices_are_read_back_to_the_last_digit_and_only_ours(database: Server, gateway: GatewayPostgres) -> None:
     database.bifrost(
         """INSERT INTO governance_model_pricing (model, provider, mode, input_cost_per_token, output_cost_per_token) VALUES
-        ('llama', 'kubeai', 'chat', 0.000000000123, 1.5e-7), ('gpt-9', 'openai', 'chat', 1, 1)"""
+        ('llama', 'kubeai', 'chat', 0.000000000123, 1.5e-7), ('llama', 'kubeai', 'completion', 0.000000000123, 2e-7),
+        ('gpt-9', 'openai', 'chat', 1, 1)"""
     )
-    assert gateway.prices() == {"llama": {"prompt": Decimal("0.000000000123"), "completion": Decimal("0.00000015")}}
+    prompt = {"prompt": Decimal("0.000000000123")}
+    assert gateway.prices() == {"llama": [prompt | {"completion": Decimal("0.00000015")}, prompt | {"completion": Decimal("0.0000002")}]}
 
 
-def test_usage_that_is_no_json_is_refused(database: Server, gateway: GatewayPostgres) -> None:
-    log(database, "r1", token_usage="'{\"prompt'")  # noqa: S106 (a column)
-    with pytest.raises(GatewayError, match="InvalidTextRepresentation"):
-        rows(gateway)
+@pytest.mark.parametrize(
+    ("usage", "reason"),
+    [
+        ('{"prompt', "Input data was truncated"),
+        ('{"prompt_tokens":null}', "Expected `int`, got `null`"),
+        ('{"prompt_tokens":"9"}', "Expected `int`, got `str`"),
+        ("[]", "Expected `object`, got `array`"),
+    ],
+)
+def test_usage_that_cannot_be_read_is_told_with_its_text_and_stops_no_other(
+    database: Server, gateway: GatewayPostgres, usage: str, reason: str
+) -> None:
+    log(database, "r1", token_usage=f"'{usage}'")
+    log(database, "r2")
+    ((broken, sound),) = gateway.rows(at("2026-10-01"), at("2026-11-01"))
+    assert isinstance(broken, Unreadable)
+    assert (broken.id, broken.at, broken.key, broken.key_name) == ("r1", at("2026-10-05T12:00:00.123456"), "k1", "one")
+    assert reason in broken.reason
+    assert broken.text == usage
+    assert sound.id == "r2"
 
 
 def test_a_database_that_does_not_answer_is_named_without_its_password(tmp_path: object) -> None:

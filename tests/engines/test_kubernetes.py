@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import yaml
 
-from control_app import catalog, create_app, sources
-from control_app.catalog import Catalog, SourceError
-from control_app.database import Db
-from control_app.price_book import PriceBook
-from control_app.publication import PublicationError
-from control_app.settings import Settings
-from control_app.sheet_places import SheetConfigMap
-from control_app.sources import KubernetesModels
-from control_app.spans import microseconds
+from control_app import create_app
+from control_app.core.clock import utc
+from control_app.core.time import microseconds
+from control_app.gateway.bifrost.sheet import sheet_text
+from control_app.gateway.bifrost.sheet_places import SheetConfigMap
+from control_app.gateway.port import PublicationError
+from control_app.pricing import catalog, sources
+from control_app.pricing.catalog import Catalog
+from control_app.pricing.port import SourceError
+from control_app.pricing.sources import KubernetesModels
+from control_app.pricing.store import PriceBook
+from control_app.service.settings import Settings
+from control_app.service.tables import open_database
 from ib_constructs import K3sSettings
-from ib_constructs.helm import OBJECTS_CHART
-from ib_constructs.k3s_config import manifests
-from tests.control_app.models import ANNOTATION, EXAMPLE, NAME, annotated
+from ib_constructs.base.helm import OBJECTS_CHART
+from ib_constructs.cluster.k3s_config import manifests
+from tests.control.support.models import ANNOTATION, EXAMPLE, NAME, annotated
 from tests.engines.cluster import Cluster
-from tests.identities import client_certificate, make_identity
-from tests.waiting import until
+from tests.support.identities import client_certificate, make_identity
+from tests.support.waiting import until
 
 READER = "control"
 MODELS = "/apis/kubeai.org/v1/namespaces/kubeai/models"
@@ -122,7 +126,7 @@ def test_a_kubeconfig_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_prices_are_served_from_the_clusters_models(kubeai: Cluster, tmp_path: Path) -> None:
-    settings = Settings(
+    settings = Settings.of(
         models="kubernetes",
         models_namespace="kubeai",
         kubeconfig=kubeai.kubeconfig(READER, "services"),
@@ -140,10 +144,21 @@ def test_a_models_creation_is_the_clusters(kubeai: Cluster) -> None:
     assert model.created == microseconds(datetime.fromisoformat(created))
 
 
+def test_who_changed_an_annotation_and_when_is_told_by_the_cluster(kubeai: Cluster) -> None:
+    admin = kubeai.identity.admin
+    body = {"metadata": {"annotations": {"openrouter.ai/json": json.dumps(annotated(description="Better words"))}}}
+    assert kubeai.request(admin, "PATCH", f"{MODELS}/{NAME}?fieldManager=ana", body)[0] == 200
+    assert kubeai.request(admin, "PATCH", f"{MODELS}/{NAME}?fieldManager=ben", {"metadata": {"labels": {"by": "ben"}}})[0] == 200
+    (model,) = KubernetesModels("kubeai", kubeai.kubeconfig(READER, "services")).models()
+    assert model.edit.by == "ana"
+    told = datetime.strptime(model.edit.at, "%Y-%m-%d %H:%M:%S UTC").replace(tzinfo=UTC)
+    assert abs(told - utc()) < timedelta(minutes=5)
+
+
 def test_a_change_in_the_cluster_is_seen_by_the_watch(kubeai: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalog, "MAX_AGE", timedelta(hours=1))  # so that only the watch can tell
     admin, source = kubeai.identity.admin, KubernetesModels("kubeai", kubeai.kubeconfig(READER, "services"))
-    watched = Catalog(source, PriceBook(Db(tmp_path / "control.sqlite3")))
+    watched = Catalog(source, PriceBook(open_database(tmp_path / "control.sqlite3"), utc), sheet_text, utc)
     watched.start()
 
     def names() -> list[str]:

@@ -12,22 +12,23 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Generator, Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from control_app import database, litestream, replica
-from control_app.database import Db
-from control_app.nightly_copy import NightlyCopy
-from control_app.replica import written_at
-from tests.control_app import recomputation
-from tests.control_app.killed_ingest import ROWS, all_rows, prepare
-from tests.control_app.ledgers import Books
-from tests.control_app.month import WORLD
-from tests.control_app.test_killed_ingest import ingest
+from control_app.core.clock import utc
+from control_app.service.assembly import nightly_copy
+from control_app.service.tables import open_database
+from control_app.storage import database, litestream, replica
+from control_app.storage.database import CheckpointError, Db
+from control_app.storage.replica import written_at
+from tests.control.support import recomputation
+from tests.control.support.killed_ingest import ROWS, all_rows, prepare
+from tests.control.support.ledgers import Books
+from tests.control.support.month import WORLD
 from tests.engines.volume import ROOT, Place, rows, write
-from tests.waiting import until
+from tests.faults.test_killed_ingest import ingest
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ def whole(place: Place) -> bool:
 @pytest.fixture
 def restarted(place: Place, request: pytest.FixtureRequest) -> Iterator[Place]:
     """Litestream was killed, and came again after a service that is `replicated` or not had written on."""
-    db = Db(place.database, replicated=request.param)
+    db = open_database(place.database, replicated=request.param)
     with place.replicating(signal.SIGKILL):
         for turn in range(3):
             write(db, f"first {turn}")
@@ -109,7 +110,7 @@ def test_what_is_written_while_litestream_is_away_is_replicated_when_it_comes_ag
 def test_with_sqlites_own_checkpoints_it_would_be_lost(restarted: Place) -> None:
     """Why connections leave them to Litestream; a version that fails this test does not need it."""
     file = restarted.bucket.with_name("fetched.sqlite3")
-    command = [restarted.settings.litestream, "restore", "-o", str(file), restarted.settings.replica]
+    command = [restarted.settings.storage.litestream, "restore", "-o", str(file), restarted.settings.storage.replica]
     until(lambda: fetched_unchecked(command, file) >= written_at(restarted.database), "the last transaction is in the replica", seconds=20)
     assert len(restarted.names(file)) < len(restarted.names())
 
@@ -123,12 +124,13 @@ def fetched_unchecked(command: Sequence[str], file: Path) -> int:
 
 def test_a_wal_that_litestream_left_alone_for_long_is_shortened_and_nothing_is_lost(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "WAL_LIMIT", 1_000_000)
-    db, wal = Db(place.database, replicated=True), place.database.with_name("control.sqlite3-wal")
+    db, wal = open_database(place.database, replicated=True), place.database.with_name("control.sqlite3-wal")
     with place.replicating(signal.SIGKILL):
         write(db, "first")
         until(place.in_sync, "the first row is in the replica", seconds=20)
         write(db, *(f"{number:>3000}" for number in range(300)))
-        db.shorten_wal()
+        with pytest.raises(CheckpointError):
+            db.shorten_wal()
         assert wal.stat().st_size > 1_000_000, "Litestream reads it"
     write_past(db)
     db.shorten_wal()
@@ -276,23 +278,23 @@ def test_a_volume_that_nobody_touched_is_known_without_fetching_the_replica(plac
     with place.replicating(signal.SIGKILL):
         place.write("first")
         until(place.in_sync, "the row is in the replica", seconds=20)
-    assert litestream.position(place.database) == litestream.newest(place.settings)
+    assert litestream.position(place.database) == litestream.newest(place.kept)
     monkeypatch.setattr(litestream, "fetch", None)
-    replica.refuse_older(place.settings)
+    replica.refuse_older(place.kept)
 
 
 def test_a_copy_that_is_made_while_a_writer_writes_is_whole(place: Place) -> None:
     volume = place.database.parent
     prepare(volume)
-    command = [sys.executable, "-m", "tests.control_app.killed_ingest", str(volume)]
+    command = [sys.executable, "-m", "tests.control.support.killed_ingest", str(volume)]
     with place.replicating(), subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout
         for _ in range(3):
             writer.stdout.readline()
-        copy = NightlyCopy(Db(place.database), lambda: datetime.now(UTC)).make()
+        copy = nightly_copy(open_database(place.database), utc).make()
         assert writer.poll() is None, "it was too quick for this test"
         writer.kill()
-    kept = Db(copy)
+    kept = open_database(copy)
     assert kept.connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     (count,) = kept.connection.execute("SELECT count(*) FROM requests").fetchone()
     assert 200 <= count < ROWS

@@ -10,7 +10,7 @@ import pytest
 
 from tests.engines import s3
 from tests.engines.volume import CLEAN, Place
-from tests.waiting import until
+from tests.support.waiting import until
 
 CREDENTIALS = {"LITESTREAM_ACCESS_KEY_ID": s3.KEY, "LITESTREAM_SECRET_ACCESS_KEY": "of the tests"}
 
@@ -28,7 +28,7 @@ def test_a_bucket_holds_the_replica_as_a_folder_does(place: Place) -> None:
         place.write("first")
         file = place.bucket.with_name("litestream.yml")
         file.write_text(place.control("replica", "config", **variables).stdout)
-        command = [place.settings.litestream, "replicate", "-no-expand-env", "-config", str(file)]
+        command = [place.settings.storage.litestream, "replicate", "-no-expand-env", "-config", str(file)]
         with subprocess.Popen(command, env=CLEAN | CREDENTIALS, stderr=subprocess.DEVNULL) as process:
             until(lambda: list(place.bucket.glob("control/**/*.ltx")) != [], "there are files in the bucket", seconds=20)
             process.terminate()

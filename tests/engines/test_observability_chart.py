@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.observability import CHART, DASHBOARDS, RULES
+from tests.support.observability import CHART, DASHBOARDS, RULES
 
 # What Kubernetes takes for one ConfigMap, and Helm for a whole release once compressed.
 MEBIBYTE = 1 << 20

@@ -8,7 +8,7 @@ import pytest
 
 from tests.engines import postgres
 from tests.engines.postgres import ROLES, Server
-from tests.waiting import until
+from tests.support.waiting import until
 
 TABLES = """
 CREATE TABLE logs (

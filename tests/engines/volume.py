@@ -12,10 +12,13 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import NamedTuple
 
-from control_app import litestream
-from control_app.database import Db
-from control_app.replica import written_at
-from control_app.settings import Settings
+from control_app.service.assembly import replica_of
+from control_app.service.settings import Settings
+from control_app.service.tables import open_database
+from control_app.storage import litestream
+from control_app.storage.database import Db
+from control_app.storage.litestream import Replica
+from control_app.storage.replica import written_at
 
 ROOT = Path(__file__).parents[2]
 # It is the machine's, and Litestream's client of S3 does not start with it.
@@ -30,11 +33,17 @@ class Place(NamedTuple):
 
     @property
     def database(self) -> Path:
-        return self.settings.database
+        return self.settings.storage.database
+
+    @property
+    def kept(self) -> Replica:
+        found = replica_of(self.settings.storage)
+        assert found
+        return found
 
     @property
     def environment(self) -> dict[str, str]:
-        named = {"DATABASE": self.database, "REPLICA": self.settings.replica, "LITESTREAM": self.settings.litestream}
+        named = {"DATABASE": self.database, "REPLICA": self.settings.storage.replica, "LITESTREAM": self.settings.storage.litestream}
         return CLEAN | {f"CONTROL_{name}": str(value) for name, value in named.items()}
 
     def control(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -46,16 +55,16 @@ class Place(NamedTuple):
         """The replica's newest, in a file of its own."""
         file = self.bucket.with_name("fetched.sqlite3")
         file.unlink(missing_ok=True)
-        litestream.fetch(self.settings, file)
+        litestream.fetch(self.kept, file)
         return file
 
     def in_sync(self) -> bool:
         """Whether all that is committed is there; of a writer that was killed Litestream may see a transaction that nobody else does."""
-        return litestream.newest(self.settings) is not None and written_at(self.fetched()) >= written_at(self.database)
+        return litestream.newest(self.kept) is not None and written_at(self.fetched()) >= written_at(self.database)
 
     def write(self, *names: str) -> None:
         """A transaction each."""
-        db = Db(self.database, replicated=True)
+        db = open_database(self.database, replicated=True)
         for name in names:
             write(db, name)
         db.close()
@@ -68,7 +77,7 @@ class Place(NamedTuple):
         """Litestream beside the service, as its configuration says; it ends by *end*."""
         file = self.bucket.with_name("litestream.yml")
         file.write_text(self.control("replica", "config").stdout)
-        command = [self.settings.litestream, "replicate", "-no-expand-env", "-config", str(file)]
+        command = [self.settings.storage.litestream, "replicate", "-no-expand-env", "-config", str(file)]
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
             try:
                 yield process

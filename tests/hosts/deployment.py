@@ -19,12 +19,12 @@ from constructs import Construct
 from ib_constructs import Identity, K3sCluster, KeyPair, Kubeconfig
 from ib_constructs.versions import K3S_VERSION
 from stacks.cluster import k3s_props
-from stacks.config import load_location
+from stacks.config.loader import load_location
+from stacks.config.schema import Location
 from stacks.location import declare_location_guard
-from stacks.schema import Location
 from tests.hosts.artefacts import IMAGES
 from tests.hosts.lab import GATEWAY, MIRROR_PORT, Host
-from tests.identities import make_identity, secret_values
+from tests.support.identities import make_identity, secret_values
 
 NAME = "test"
 
@@ -82,6 +82,8 @@ class Deployment:
     ) -> None:
         """Write the location file and synthesise it. *mirrors*: more lines of that section."""
         lines = [f'domain = "{domain}"', f"protect = {json.dumps(protect)}"]
+        if protect:
+            lines += ["[[operators]]", 'email = "ana@example.com"']
         if backup:
             lines += ["[backup]", 's3 = { endpoint = "https://s3.example.com", bucket = "test", region = "eu" }']
         lines += ["[certificates]", 'issuer = "local"', "[network]", 'ingress_ip = "192.168.1.240"']

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from tests.hosts.lab import Lab
-from tests.identities import make_authority, server_certificate
+from tests.support.identities import make_authority, server_certificate
 
 ADDRESS = "192.168.1.240"
 SERVE = """

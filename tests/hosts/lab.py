@@ -20,7 +20,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from tests.hosts.keys import SshKey
-from tests.waiting import until
+from tests.support.waiting import until
 
 PREFIX = "ibtest"
 GATEWAY = "192.168.1.1"
@@ -164,7 +164,7 @@ def _booted(host: Host, scratch: Path) -> bool:
 def _prepare(scratch: Path, name: str, ip: str, key: SshKey, authorized: str) -> None:
     files = {
         "etc/hostname": (f"{name}\n", 0o644),
-        "etc/systemd/network/10-host0.network": (f"[Match]\nName=host0\n[Network]\nAddress={ip}/24\n", 0o644),
+        "etc/systemd/network/10-host0.network": (f"[Match]\nName=host0\n[Network]\nAddress={ip}/24\nGateway={GATEWAY}\n", 0o644),
         "etc/ssh/ssh_host_ecdsa_key": (key.private, 0o600),
         "etc/ssh/ssh_host_ecdsa_key.pub": (key.public, 0o644),
         "root/.ssh/authorized_keys": (authorized + "\n", 0o600),

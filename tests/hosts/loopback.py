@@ -12,7 +12,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.hosts.keys import SshKey
-from tests.waiting import until
+from tests.support.waiting import until
 
 SSHD = "/usr/sbin/sshd"
 

@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from ib_constructs.k3s import SCRIPTS
+from ib_constructs.cluster.k3s import SCRIPTS
 
 RUN = """
 set -e
@@ -74,7 +74,14 @@ esac
     "sysctl": "exit 0",
     "modprobe": "[ ! -f /stub/no-modules ]",
     "nft": "exit 0",
-    "ip": "exit 0",
+    "ip": """
+case "$*" in
+  *"address show to 192.168.1.11/32"*) echo '2: eth0    inet 192.168.1.11/24 brd 192.168.1.255 scope global eth0' ;;
+  *"route show default"*) cat /stub/default-route 2>/dev/null || echo 'default via 192.168.1.1 dev eth0' ;;
+  *"route show"*) cat /stub/routes 2>/dev/null ;;
+esac
+exit 0
+""",
     "pgrep": "exit 1",
 }
 K3S = """#!/bin/sh

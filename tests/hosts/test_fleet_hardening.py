@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from ib_constructs.k3s_files import CONFIG_DIR, OIDC_PREFIX
+from ib_constructs.cluster.k3s_files import CONFIG_DIR, OIDC_PREFIX
 from tests.hosts.fleet import ADDRESSES, ETCDCTL, TLS, VIP, Fleet
 from tests.hosts.issuer import Issuer, new_key
-from tests.identities import client_certificate
-from tests.waiting import until
+from tests.support.identities import client_certificate
+from tests.support.waiting import until
 
 API = f"https://{VIP}:6443"
 PRIVILEGED = """

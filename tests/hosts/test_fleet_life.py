@@ -9,7 +9,7 @@ from tests.hosts.artefacts import NEXT_MINOR, SKIPPED_MINOR
 from tests.hosts.fleet import VIP, Fleet
 from tests.hosts.keys import SshKey
 from tests.hosts.test_one_server import KEEPS_SECRETS
-from tests.waiting import until
+from tests.support.waiting import until
 
 
 def test_the_first_server_founds_the_others_join_through_the_vip_one_after_another(fleet: Fleet) -> None:

@@ -6,7 +6,7 @@ import base64
 import re
 
 from tests.hosts.fleet import Fleet
-from tests.waiting import until
+from tests.support.waiting import until
 
 STATE = (
     "find /etc /var/lib/rancher/k3s/server/manifests /root -newer /proc/1/cmdline -type f ! -name '.terraform-*' 2>/dev/null | sort;"

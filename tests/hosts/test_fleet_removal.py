@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.hosts.fleet import VIP, Fleet
 from tests.hosts.test_one_server import LEFT_BEHIND
-from tests.waiting import until
+from tests.support.waiting import until
 
 KEPT_POD = """
 kind: PodDisruptionBudget

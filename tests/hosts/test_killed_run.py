@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.hosts.deployment import Deployment, server
 from tests.hosts.lab import Host
 from tests.hosts.test_one_server import KEEPS_SECRETS
-from tests.waiting import until
+from tests.support.waiting import until
 
 STAGE = "/run/inference-platform/install-s1"
 # The program at which each of five runs hangs, and the argument it hangs at.

@@ -43,7 +43,8 @@ def test_terraform_itself_verifies_the_host_key_where_ssh_keyscan_is_missing(
 
 
 def test_an_unreachable_server_is_named_with_what_to_check(deployment: Deployment, s1: Host) -> None:
-    deployment.describe([server(s1), {**server(s1, role="agent"), "name": "s2", "ip": "192.168.1.77"}])
+    other = SshKey.make(ec.EllipticCurvePrivateKey).public
+    deployment.describe([server(s1), {**server(s1, role="agent"), "name": "s2", "ip": "192.168.1.77", "ssh_host_key": other}])
 
     failed = deployment.apply()
 
@@ -195,6 +196,7 @@ def test_everything_that_a_machine_lacks_is_reported_with_its_remedy(deployment:
         "programs may not be run from /tmp": "mount -o remount,exec /tmp",
         "the machine calls itself other": "hostnamectl set-hostname s1",
         "port 6443 is taken by apache2": "Stop that program",
+        "192.168.1.11 is not an address of this machine": "Correct ip of s1 in the location file",
         "192.168.1.252 is not on this server's own wire": "Choose an address of the servers' subnet.",
         "there is a GPU of NVIDIA, and its driver is not loaded": "apt-get install -y nvidia-driver",
     }.items():

@@ -42,6 +42,7 @@ INSTALL = {
 }
 CONFIGURE = {
     "ROLE": "server",
+    "SERVER_IP": "192.168.1.11",
     "INSTALLATION": "label",
     "CA_SHA256": hashlib.sha256(b"CA").hexdigest(),
     "API_VIP": "",
@@ -316,6 +317,24 @@ def test_a_kubelet_that_dies_after_the_start_is_noticed_though_its_node_still_co
     assert "check failed: the kubelet renews the Lease of node s1" in failed.stderr
 
 
+def test_the_networks_of_a_cluster_that_lives_are_kept(sandbox: Sandbox) -> None:
+    networks = "cluster-cidr: 10.42.0.0/16\nservice-cidr: 10.43.0.0/16\n"
+    installed(sandbox).run("configure", CONFIGURE, {**FILES, "etc/config.yaml": networks})
+    sandbox.write(f"{DATA}/server/db/etcd/member/wal/0", "")
+    before = sandbox.tree()
+    failed = sandbox.run("configure", CONFIGURE, {**FILES, "etc/config.yaml": networks.replace("10.43", "10.143")})
+    assert failed.returncode == 1
+    assert "service-cidr is 10.43.0.0/16, and a cluster that lives cannot change it to 10.143.0.0/16" in failed.stderr
+    assert sandbox.tree() == before
+
+
+def test_flannel_is_told_the_wire_that_the_servers_address_is_on(sandbox: Sandbox) -> None:
+    installed(sandbox).run("configure", CONFIGURE, FILES)
+    assert sandbox.path(f"{CONFIG}/config.yaml.d/20-interface.yaml").read_text() == "flannel-iface: eth0\n"
+    failed = sandbox.run("configure", CONFIGURE | {"SERVER_IP": "192.168.1.99"}, FILES)
+    assert "192.168.1.99 is no address of this machine; correct ip of s1" in failed.stderr
+
+
 def test_where_neither_works_both_are_said(sandbox: Sandbox) -> None:
     installed(sandbox).run("configure", CONFIGURE, FILES)
     sandbox.write("stub/not-ready", "")
@@ -444,6 +463,8 @@ PREFLIGHT = {
     "FINGERPRINT": "mine",
     "CA_SHA256": "",
     "NOW": "2026-11-23T00:00:00Z",
+    "SERVER_IP": "192.168.1.11",
+    "CLUSTER_NETWORKS": "10.42.0.0/16 10.43.0.0/16",
     "PEERS": "192.168.1.12",
     "SILENT_PEER": "problem",
     "API_VIP": "",
@@ -483,6 +504,39 @@ def test_a_silent_peer_bars_a_first_deployment_and_not_a_later_one(sandbox: Sand
 def test_a_port_that_k3s_itself_holds_between_two_tries_is_free(sandbox: Sandbox) -> None:
     sandbox.write("stub/bin/ss", """#!/bin/sh\necho 'LISTEN 0 1 users:(("k3s-server",pid=1,fd=1))'\n""", 0o755)
     assert findings(sandbox)["port 10250"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("routes", "state"),
+    [
+        ("", "ok"),
+        ("default via 192.168.1.1 dev eth0", "ok"),
+        ("10.42.1.0/24 via 10.42.1.0 dev flannel.1 onlink", "ok"),
+        ("10.42.0.0/24 dev cni0 proto kernel scope link src 10.42.0.1", "ok"),
+        ("default \\\tnexthop via 192.168.1.1 dev eth0 weight 1 \\\tnexthop via 192.168.1.2 dev eth0 weight 1", "ok"),
+        ("unreachable default metric 9999", "ok"),
+        ("10.42.7.0/24 dev eth0 proto kernel scope link src 10.42.7.9", "problem"),
+        ("10.0.0.0/8 dev eth0 proto kernel scope link src 10.1.2.3", "problem"),
+    ],
+)
+def test_what_else_is_in_the_clusters_networks_is_found(sandbox: Sandbox, routes: str, state: str) -> None:
+    sandbox.write("stub/routes", f"{routes}\n")
+    assert findings(sandbox)["network 10.42.0.0/16"] == state
+
+
+def test_an_address_that_the_machine_does_not_have_is_found(sandbox: Sandbox) -> None:
+    assert findings(sandbox)["own address"] == "ok"
+    assert findings(sandbox, SERVER_IP="192.168.1.99")["own address"] == "problem"
+
+
+@pytest.mark.parametrize(
+    ("route", "state"),
+    [("default via 192.168.1.1 dev eth0", "ok"), ("default via 10.9.0.1 dev eth1 metric 100", "problem"), ("", "problem")],
+)
+def test_a_default_route_over_another_wire_or_none_is_found(sandbox: Sandbox, route: str, state: str) -> None:
+    sandbox.write("stub/default-route", f"{route}\n")
+    assert findings(sandbox, ROLE="server", API_VIP="192.168.1.252")["default route"] == state
+    assert "default route" not in findings(sandbox, ROLE="server"), "without a VIP nothing depends on it"
 
 
 # --- restore.sh ---------------------------------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ from cdktf import DataResource, TerraformStack
 from cdktf import Testing as CdktfTesting
 from constructs import Construct
 
+from ib_constructs import AddonProps
+
 Document = dict[str, Any]
 
 
@@ -40,3 +42,9 @@ def only(document: Document, kind: str, prefix: str = "") -> dict[str, Any]:
 def something_to_wait_for(scope: Construct) -> DataResource:
     """A resource that stands for whatever comes before."""
     return DataResource(scope, "before")
+
+
+def given(scope: Construct, *, monitored: bool = False, protect: bool = False) -> AddonProps:
+    """What a location gives an add-on: a cluster, and a resource to wait for."""
+    cluster, before = DataResource(scope, "cluster"), something_to_wait_for(scope)
+    return AddonProps(cluster=cluster, waits_for=[before], monitored=monitored, protect=protect)

@@ -9,41 +9,38 @@ import pytest
 import yaml
 from cdktf import DataResource, TerraformStack, TerraformVariable
 
-from ib_constructs.cluster_dns import ClusterDns, ClusterDnsProps
-from ib_constructs.dex import Dex, DexProps
-from ib_constructs.headlamp import Headlamp, HeadlampProps
-from ib_constructs.login import Oauth2Proxy, Oauth2ProxyProps
-from ib_constructs.operators import Operators, OperatorsProps
+from ib_constructs.addons.cluster_dns import ClusterDns, ClusterDnsProps
+from ib_constructs.addons.dex import Dex, DexProps
+from ib_constructs.addons.headlamp import Headlamp, HeadlampProps
+from ib_constructs.addons.login import Oauth2Proxy, Oauth2ProxyProps
+from ib_constructs.addons.operators import Operators, OperatorsProps
 from ib_constructs.versions import DEX, DEX_TAG, HEADLAMP, OAUTH2_PROXY, Chart
-from tests.infra.synthesis import Document, only, resources, something_to_wait_for, synthesise
+from tests.infra.synthesis import Document, given, only, resources, something_to_wait_for, synthesise
 
 DOMAIN, ADA, BOB = "place.example.com", "ada@example.com", "bob@example.org"
 
 
-def given(stack: TerraformStack, changes: dict[str, Any]) -> dict[str, Any]:
-    return {"cluster": DataResource(stack, "cluster"), "waits_for": [something_to_wait_for(stack)], "domain": DOMAIN} | changes
-
-
-def dex(**changes: Any) -> Document:
+def dex(*, monitored: bool = False, **changes: Any) -> Document:
     def build(stack: TerraformStack) -> None:
         hashes = TerraformVariable(stack, "hashes", type="map(string)", sensitive=True).string_value
-        Dex(stack, "dex", DexProps(**given(stack, {"operators": [ADA, BOB], "password_hashes": hashes} | changes)))
+        defaults: dict[str, Any] = {"domain": DOMAIN, "operators": [ADA, BOB], "password_hashes": hashes}
+        Dex(stack, "dex", DexProps(given=given(stack, monitored=monitored), **(defaults | changes)))
 
     return synthesise(build)
 
 
-def login(**changes: Any) -> Document:
+def login(*, monitored: bool = False, **changes: Any) -> Document:
     def build(stack: TerraformStack) -> None:
         secret = TerraformVariable(stack, "client_secret", type="string", sensitive=True).string_value
-        defaults = {"client_secret": secret, "replicas": 1, "controller": "ingress-nginx"}
-        proxy = Oauth2Proxy(stack, "login", Oauth2ProxyProps(**given(stack, defaults | changes)))
+        defaults: dict[str, Any] = {"domain": DOMAIN, "client_secret": secret, "replicas": 1, "controller": "ingress-nginx"}
+        proxy = Oauth2Proxy(stack, "login", Oauth2ProxyProps(given=given(stack, monitored=monitored), **(defaults | changes)))
         DataResource(stack, "asked", input=proxy.login.annotations())
 
     return synthesise(build)
 
 
-def headlamp(**changes: Any) -> Document:
-    return synthesise(lambda stack: Headlamp(stack, "headlamp", HeadlampProps(**given(stack, changes))))
+def headlamp(issuer_ca: str | None = None) -> Document:
+    return synthesise(lambda stack: Headlamp(stack, "headlamp", HeadlampProps(given=given(stack), domain=DOMAIN, issuer_ca=issuer_ca)))
 
 
 def values(document: Document) -> dict[str, Any]:

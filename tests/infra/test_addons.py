@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,12 +15,13 @@ from cdktf import App
 from cdktf import Testing as CdktfTesting
 
 from ib_constructs import versions
-from ib_constructs.helm import SET_PRIORITY
-from stacks.config import load_locations
-from stacks.graph import construct_graph, critical_path, reduced, resource_graph, to_dot
-from stacks.location import LocationStack, service_urls, services
-from stacks.sizing import asks, quantity, total, volumes
-from tests.infra.synthesis import Document, resources
+from ib_constructs.base.helm import SET_PRIORITY
+from stacks.config.loader import LOCATIONS, load_location, load_locations
+from stacks.hosts import PROMISED
+from stacks.location import LocationStack
+from stacks.reports.graph import construct_graph, critical_path, resource_graph, to_dot
+from stacks.reports.sizing import asks, quantity, total, volumes
+from tests.infra.synthesis import Document, resources, to_document
 from tests.infra.test_location import NAMES, document
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -28,7 +30,7 @@ WITHOUT_LOGIN = {
     "dex": "is the login",
     "oauth2-proxy": "is the login",
     "bifrost": "inference paths only, with a virtual key",
-    "bifrost-insecure": "the same by plain HTTP, at local only",
+    "bifrost-insecure": "the same by plain HTTP, where a location asks for it",
 }
 GRAPHED = "stalpeni"
 
@@ -83,21 +85,50 @@ def test_the_gateway_is_open_on_inference_paths_and_shut_on_every_other(name: st
     assert opened == {"/v1": True, "/openai": True, "/anthropic": True, "/langchain": True, "/litellm": True, "/genai": True, "/": False}
 
 
-def test_plain_http_is_served_at_local_only() -> None:
-    plain = {name: [host(ingress) for ingress in ingresses(name) if "tls" not in ingress["spec"]] for name in NAMES}
-    assert plain == {"local": ["bifrost-insecure"], "pr": [], "stalpeni": []}
+def plain_hosts(synthesised: Document) -> list[str]:
+    """Host names that are served without TLS."""
+    return [host(ingress) for ingress in resources(synthesised, "kubernetes_ingress_v1") if "tls" not in ingress["spec"]]
+
+
+def test_of_our_locations_only_local_serves_plain_http() -> None:
+    assert {name: plain_hosts(document(name)) for name in NAMES} == {"local": ["bifrost-insecure"], "pr": [], "stalpeni": []}
+
+
+def test_plain_http_is_served_where_the_location_file_asks_for_it_whatever_the_locations_name(tmp_path: Path) -> None:
+    asked = (LOCATIONS / "local.toml").read_text()
+    (tmp_path / "office.toml").write_text(asked)
+    (tmp_path / "local.toml").write_text(asked.replace("plain_http = true", "plain_http = false"))
+    locations = {name: load_location(tmp_path / f"{name}.toml") for name in ("office", "local")}
+    stacks = {name: to_document(LocationStack(CdktfTesting.app(), location)) for name, location in locations.items()}
+    assert {name: plain_hosts(stack) for name, stack in stacks.items()} == {"office": ["bifrost-insecure"], "local": []}
+    listed = {name: stack["output"]["service_urls"]["value"].get("bifrost-insecure") for name, stack in stacks.items()}
+    assert listed == {"office": "http://bifrost-insecure.local.inferencebros.com", "local": None}
+    assert ["bifrost-insecure" in stacks[name]["output"]["etc_hosts"]["value"] for name in ("office", "local")] == [True, False]
+
+
+def urls(name: str) -> dict[str, str]:
+    found: dict[str, str] = document(name)["output"]["service_urls"]["value"]
+    return found
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_service_of_the_output_is_answered_by_an_ingress(name: str) -> None:
-    assert {host(ingress) for ingress in ingresses(name)} == set(services(load_locations()[name])) - {"control"}
+def test_the_outputs_list_what_an_ingress_answers_and_besides_it_only_the_name_that_is_promised(name: str) -> None:
+    answered = {host(ingress): ingress["spec"]["rule"][0]["host"] for ingress in ingresses(name)}
+    assert PROMISED not in answered, "it is answered: take the promise away"
+    assert urls(name).keys() == {*answered, PROMISED, "k3s"}
+    _, behind_ingress = document(name)["output"]["etc_hosts"]["value"].splitlines()
+    assert set(behind_ingress.split()[1:]) == {*answered.values(), f"{PROMISED}.{load_locations()[name].domain}"}
+
+
+def test_a_service_is_listed_by_the_scheme_that_its_ingress_speaks() -> None:
+    assert [service for service, url in urls("local").items() if url.startswith("http://")] == plain_hosts(document("local"))
 
 
 def test_the_output_lists_every_service_with_its_address() -> None:
-    urls = service_urls(load_locations()["stalpeni"])
-    assert urls["bifrost"] == "https://bifrost.stalpeni.inferencebros.com"
-    assert urls["k3s"] == "https://k3s.stalpeni.inferencebros.com:6443"
-    assert urls.keys() == {
+    found = urls("stalpeni")
+    assert found["bifrost"] == "https://bifrost.stalpeni.inferencebros.com"
+    assert found["k3s"] == "https://k3s.stalpeni.inferencebros.com:6443"
+    assert found.keys() == {
         *(
             "alertmanager",
             "bifrost",
@@ -113,7 +144,6 @@ def test_the_output_lists_every_service_with_its_address() -> None:
             "vui",
         )
     }
-    assert service_urls(load_locations()["local"])["bifrost-insecure"].startswith("http://")
 
 
 def test_options_of_a_location_decide_which_addons_there_are() -> None:
@@ -204,6 +234,7 @@ def test_only_what_a_location_protects_is_kept_from_being_destroyed(name: str) -
     assert kept == (expected if name == "stalpeni" else set())
 
 
+@cache
 def _synthesised(name: str) -> Document:
     # With metadata, unlike the other tests' documents.
     found: Document = LocationStack(App(), load_locations()[name]).to_terraform()
@@ -245,13 +276,33 @@ def test_a_quantity_of_an_unknown_unit_is_refused() -> None:
 
 
 def test_the_picture_of_who_waits_for_whom_is_of_this_program() -> None:
-    dot = to_dot(reduced(construct_graph(_synthesised(GRAPHED))))
+    dot = to_dot(construct_graph(_synthesised(GRAPHED)))
     assert (DOCS / "dependencies.dot").read_text() == dot, "write it anew: make graph"
     page, depth = (DOCS / "dependencies.md").read_text(), len(critical_path(resource_graph(_synthesised(GRAPHED))))
     assert f"depth is {depth} resources" in page
     drawn = html.unescape((DOCS / "dependencies.svg").read_text())
     for node in construct_graph(_synthesised(GRAPHED)):
         assert f">{node}<" in drawn, f"{node} is not in the picture: make graph"
+
+
+def waiting(**waits_for: list[str]) -> Document:
+    """Resources of one kind, each a construct of its own, that wait for others by name."""
+    made = {
+        name: {"depends_on": [f"a_kind.{each}" for each in before], "//": {"metadata": {"path": f"stack/{name}/it"}}}
+        for name, before in waits_for.items()
+    }
+    return {"resource": {"a_kind": made}}
+
+
+def test_the_picture_leaves_out_an_arrow_that_a_longer_way_implies() -> None:
+    dot = to_dot(construct_graph(waiting(first=[], second=["first"], third=["first", "second"], alone=[])))
+    assert re.findall(r'"(\w+)" -> "(\w+)"', dot) == [("first", "second"), ("second", "third")]
+    assert '"alone";' in dot
+
+
+def test_the_critical_path_is_the_longest_chain_and_of_two_the_first_by_name() -> None:
+    graph = resource_graph(waiting(b=[], a=[], c=["b", "a"], d=["c"], short=["a"]))
+    assert critical_path(graph) == ["a_kind.a", "a_kind.c", "a_kind.d"]
 
 
 def test_the_script_that_sets_a_priority_is_shipped_with_the_gateway() -> None:

@@ -9,21 +9,21 @@ import yaml
 from cdktf import DataResource, TerraformStack, TerraformVariable
 
 from ib_constructs import Certificates, CertificatesProps, KeyPair
-from ib_constructs.certificates import Authority
-from ib_constructs.ingress import CLASS, ISSUER
+from ib_constructs.addons.certificates import Authority
+from ib_constructs.base.ingress import CLASS, ISSUER
 from ib_constructs.versions import CERT_MANAGER
-from tests.infra.synthesis import Document, only, resources, something_to_wait_for, synthesise
+from tests.infra.synthesis import Document, given, only, resources, synthesise
 
 ROOT = KeyPair(certificate="${tls_self_signed_cert.root.cert_pem}", key="${tls_private_key.root.private_key_pem}")
 ACME_BOTH: tuple[Authority, ...] = ("letsencrypt", "letsencrypt-staging")
 
 
-def certificates(authority: Authority, **changes: Any) -> Document:
+def certificates(authority: Authority, *, monitored: bool = False, **changes: Any) -> Document:
     def build(stack: TerraformStack) -> None:
         token = TerraformVariable(stack, "token", type="string", sensitive=True).string_value
-        given: dict[str, Any] = {"cluster": DataResource(stack, "cluster"), "waits_for": [something_to_wait_for(stack)]}
-        defaults: dict[str, Any] = given | {"cloudflare_api_token": token, "root": ROOT}
-        made = Certificates(stack, "certificates", CertificatesProps(authority=authority, **(defaults | changes)))
+        defaults: dict[str, Any] = {"cloudflare_api_token": token, "root": ROOT}
+        props = CertificatesProps(given=given(stack, monitored=monitored), authority=authority, **(defaults | changes))
+        made = Certificates(stack, "certificates", props)
         DataResource(stack, "after", depends_on=[made.ready])
 
     return synthesise(build)

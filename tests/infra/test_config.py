@@ -6,11 +6,14 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from babel.core import get_global
+from babel.numbers import get_territory_currencies
 from pydantic import BaseModel
 
 import main
-from stacks.config import LOCATIONS, LocationError, load_location, load_locations, sections_in
-from stacks.schema import Location
+from stacks.config.currencies import CURRENCIES
+from stacks.config.loader import LOCATIONS, LocationError, load_location, load_locations, sections_in
+from stacks.config.schema import Location
 
 INVALID = Path(__file__).parent / "invalid"
 RULES = sorted(path.stem for path in INVALID.glob("*.toml"))
@@ -30,7 +33,8 @@ def test_each_broken_rule_is_named_with_the_value_the_other_side_and_the_remedy(
 
 
 def test_the_locations_of_the_repository_are_accepted() -> None:
-    assert sorted(load_locations()) == ["local", "pr", "stalpeni"]
+    assert {"local", "pr", "stalpeni"} <= load_locations().keys()
+    assert not {"example", "minimal"} & load_locations().keys(), "files to copy are no locations"
 
 
 def test_problems_of_fields_rules_and_other_files_come_together(tmp_path: Path) -> None:
@@ -71,7 +75,7 @@ def test_problems_end_the_program_with_code_1_and_no_traceback(
 
 def test_a_folder_without_locations_is_refused(tmp_path: Path) -> None:
     (tmp_path / "example.toml").write_text("")
-    with pytest.raises(LocationError, match=r"copy example\.toml"):
+    with pytest.raises(LocationError, match=r"copy minimal\.toml"):
         load_locations(tmp_path)
 
 
@@ -131,3 +135,32 @@ def _keys(model: type[BaseModel]) -> list[str]:
     keys = [name for name in model.model_fields if name != "name" or model is not Location]
     inner = [section for field in model.model_fields.values() for section in sections_in(field.annotation)]
     return keys + [key for section in inner for key in _keys(section)]
+
+
+def test_minimal_toml_is_ten_lines_in_which_only_the_servers_key_is_missing(tmp_path: Path) -> None:
+    text = (LOCATIONS / "minimal.toml").read_text()
+    assert len(text.splitlines()) <= 10
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(LocationError) as refused:
+        load_locations(tmp_path)
+    assert ["servers.s1.ssh_host_key" in problem for problem in refused.value.problems] == [True]
+    key = load_locations()["local"].servers[0].ssh_host_key
+    (tmp_path / "mine.toml").write_text(text.replace("ecdsa-sha2-nistp256 AAAA…", key))
+    assert load_locations(tmp_path)["mine"].certificates.issuer == "local", "Let's Encrypt wants [dns]"
+
+
+def test_a_host_key_may_be_followed_by_the_comment_of_its_file(tmp_path: Path) -> None:
+    text = (LOCATIONS / "local.toml").read_text()
+    key = load_locations()["local"].servers[0].ssh_host_key
+    (tmp_path / "mine.toml").write_text(text.replace(key, f"{key} root@s1 ${{var.ssh_private_key}}"))
+    assert load_locations(tmp_path)["mine"].servers[0].ssh_host_key == key
+
+
+def test_a_file_that_an_editor_began_with_a_mark_is_read(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text((LOCATIONS / "local.toml").read_text(), encoding="utf-8-sig")
+    assert list(load_locations(tmp_path)) == ["mine"]
+
+
+def test_the_currencies_are_those_that_are_legal_tender_somewhere() -> None:
+    used = {code for territory in get_global("territory_currencies") for code in get_territory_currencies(territory, tender=True)}
+    assert used - CURRENCIES == set(), "a country has a new one"

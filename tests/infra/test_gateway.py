@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 import yaml
-from cdktf import DataResource, TerraformStack
+from cdktf import TerraformStack
 
-from ib_constructs import Bifrost, BifrostProps, Bucket, postgres
-from ib_constructs.postgres import ROLES
+from control_app.gateway.double.writer import COLUMNS, PARAMETERS
+from ib_constructs import Bifrost, BifrostProps, Bucket
+from ib_constructs.addons import postgres
+from ib_constructs.addons.postgres import ROLES
 from ib_constructs.versions import POSTGRES_IMAGE
-from tests.infra.synthesis import Document, only, resources, something_to_wait_for, synthesise
+from tests.infra.synthesis import Document, given, only, resources, synthesise
 
 BUCKET = Bucket(
     endpoint="https://s3.example.com",
@@ -29,10 +31,9 @@ BUCKET = Bucket(
 
 
 @cache
-def gateway(**changes: Any) -> Document:
+def gateway(*, monitored: bool = False, protect: bool = False, **changes: Any) -> Document:
     def build(stack: TerraformStack) -> None:
-        before: dict[str, Any] = {"cluster": DataResource(stack, "cluster"), "waits_for": [something_to_wait_for(stack)]}
-        Bifrost(stack, "bifrost", BifrostProps(**before, **changes))
+        Bifrost(stack, "bifrost", BifrostProps(given=given(stack, monitored=monitored, protect=protect), **changes))
 
     return synthesise(build)
 
@@ -48,7 +49,7 @@ def values(**changes: Any) -> dict[str, Any]:
 
 
 def objects(document: Document, name: str) -> dict[str, dict[str, Any]]:
-    """By kind."""
+    """The objects that release *name* makes, by kind."""
     return {item["kind"]: item for item in yaml.safe_load(release(document, name)["values"][0])["objects"]}
 
 
@@ -57,7 +58,7 @@ def secrets(document: Document) -> dict[str, dict[str, str]]:
 
 
 def pods(document: Document) -> Iterator[dict[str, Any]]:
-    """Of the database's server, its roles' Job and its dumps."""
+    """The pods of the database's server, of its roles' Job and of its dumps."""
     found = objects(document, "postgres") | objects(document, "postgres-roles")
     for kind in ("StatefulSet", "Job"):
         yield found[kind]["spec"]["template"]["spec"]
@@ -129,25 +130,43 @@ def test_models_are_reached_as_a_provider_without_keys_at_a_private_address() ->
     assert all("value" not in key for key in provider["keys"])
 
 
-def test_prices_are_a_mounted_file_that_is_there_before_the_gateway_and_has_a_row() -> None:
+def mounted(setting: str) -> tuple[dict[str, Any], str]:
+    """The ConfigMap, and the name in it, of the file that a *setting* of prices has the gateway read before it starts."""
     document, found = gateway(), values()
-    url = found["bifrost"]["framework"]["pricing"]["pricingUrl"]
-    sheet = Path(url.removeprefix("file://"))
+    url = found["bifrost"]["framework"]["pricing"][setting]
     assert url.startswith("file:///")
-    (mount,) = [mount for mount in found["volumeMounts"] if mount["mountPath"] == str(sheet.parent)]
+    file = Path(url.removeprefix("file://"))
+    (mount,) = [mount for mount in found["volumeMounts"] if mount["mountPath"] == str(file.parent)]
     assert mount["readOnly"] is True
     (volume,) = [volume for volume in found["volumes"] if volume["name"] == mount["name"]]
-    ((address, config),) = document["resource"]["kubernetes_config_map_v1"].items()
-    assert volume["configMap"] == {"name": config["metadata"]["name"]}
+    configs = document["resource"]["kubernetes_config_map_v1"].items()
+    ((address, config),) = [item for item in configs if item[1]["metadata"]["name"] == volume["configMap"]["name"]]
     assert f"kubernetes_config_map_v1.{address}" in release(document, "bifrost")["depends_on"]
-    assert json.loads(config["data"][sheet.name]), "a gateway without a row serves unpriced"
+    return config, file.name
+
+
+def test_prices_are_a_mounted_file_that_is_there_before_the_gateway_and_has_a_row() -> None:
+    config, name = mounted("pricingUrl")
+    assert json.loads(config["data"][name]), "a gateway without a row serves unpriced"
     assert config["lifecycle"]["ignore_changes"] == ["data"], "the control service writes it from then on"
+
+
+def test_nothing_that_the_first_start_reads_is_on_the_internet() -> None:
+    config, name = mounted("modelParametersUrl")
+    assert json.loads(config["data"][name]) == {}
+    assert "https://" not in json.dumps(values()["bifrost"]["framework"])
+
+
+def test_a_batch_of_rows_has_no_more_parameters_than_postgresql_takes_and_waits_for_a_second() -> None:
+    writer = values()["storage"]["logsStore"]["writer"]
+    assert writer == {"maxBatchSize": 500, "batchInterval": "1s"}
+    assert writer["maxBatchSize"] * COLUMNS <= PARAMETERS
 
 
 def test_rows_go_to_the_database_outside_the_chart_under_the_gateways_own_role() -> None:
     found = values()
     external = found["postgresql"]["external"]
-    assert found["storage"] == {"mode": "postgres", "persistence": {"enabled": False}}
+    assert (found["storage"]["mode"], found["storage"]["persistence"]) == ("postgres", {"enabled": False})
     assert external["enabled"] is True
     assert (external["host"], external["user"], external["database"]) == ("postgres", "bifrost", "bifrost")
     assert "password" not in external

@@ -24,9 +24,9 @@ from ib_constructs import (
     Objects,
     ObjectsProps,
 )
-from ib_constructs.helm import SET_PRIORITY, to_values
+from ib_constructs.base.helm import SET_PRIORITY, to_values
 from ib_constructs.versions import METALLB, Chart
-from tests.infra.synthesis import Document, only, resources, something_to_wait_for, synthesise
+from tests.infra.synthesis import Document, given, only, resources, something_to_wait_for, synthesise
 
 CHART = Chart("thing", "https://charts.example.com", "1.2.3")
 
@@ -183,10 +183,10 @@ def test_protected_objects_fail_a_plan_that_would_destroy_them() -> None:
     assert "lifecycle" not in objects_release()
 
 
-def metallb(**changes: Any) -> Document:
+def metallb(*, monitored: bool = False) -> Document:
     def build(stack: TerraformStack) -> None:
-        cluster = something_to_wait_for(stack)
-        MetalLb(stack, "metallb", MetalLbProps(address_range="192.168.1.240-192.168.1.245", cluster=cluster, **changes))
+        props = MetalLbProps(given=given(stack, monitored=monitored), address_range="192.168.1.240-192.168.1.245")
+        MetalLb(stack, "metallb", props)
 
     return synthesise(build)
 

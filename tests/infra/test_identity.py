@@ -9,9 +9,9 @@ import pytest
 from cdktf import DataResource
 
 from ib_constructs import ClusterIdentity, ClusterIdentityProps
-from ib_constructs.identity import AUTHORITIES
-from tests.identities import make_identity
+from ib_constructs.cluster.identity import AUTHORITIES
 from tests.infra.synthesis import Document, only, resources, synthesise
+from tests.support.identities import make_identity
 
 
 def minted(*, protect: bool = False) -> Document:

@@ -9,9 +9,9 @@ import yaml
 from cdktf import DataResource, TerraformStack
 
 from ib_constructs import Ingress, IngressController, IngressControllerProps, IngressProps, Login, Namespace, NamespaceProps
-from ib_constructs.ingress import NGINX, Controller
+from ib_constructs.base.ingress import NGINX, Controller
 from ib_constructs.versions import INGRESS_NGINX, TRAEFIK
-from tests.infra.synthesis import Document, only, resources, something_to_wait_for, synthesise
+from tests.infra.synthesis import Document, given, only, resources, something_to_wait_for, synthesise
 
 LOGIN = Login(auth_url="http://oauth2-proxy.login.svc/oauth2/auth", host="login.example.com", controller="ingress-nginx")
 CONTROLLERS = get_args(Controller)
@@ -30,15 +30,15 @@ def ingress(**changes: Any) -> dict[str, Any]:
 
 
 def annotations_of(**changes: Any) -> dict[str, str]:
-    """Those of an Ingress, ingress-nginx's without their prefix."""
+    """The annotations of an Ingress, ingress-nginx's without their prefix."""
     return {key.removeprefix(f"{NGINX}/"): value for key, value in ingress(**changes)["metadata"]["annotations"].items()}
 
 
-def controller(kind: Controller, **changes: Any) -> Document:
+def controller(kind: Controller, *, monitored: bool = False, **changes: Any) -> Document:
     def build(stack: TerraformStack) -> None:
-        given: dict[str, Any] = {"cluster": DataResource(stack, "cluster"), "waits_for": [something_to_wait_for(stack)]}
-        defaults: dict[str, Any] = given | {"ingress_ip": "192.168.1.240", "replicas": 1}
-        made = IngressController(stack, "ingress", IngressControllerProps(controller=kind, **(defaults | changes)))
+        defaults: dict[str, Any] = {"ingress_ip": "192.168.1.240", "replicas": 1}
+        props = IngressControllerProps(given=given(stack, monitored=monitored), controller=kind, **(defaults | changes))
+        made = IngressController(stack, "ingress", props)
         DataResource(stack, "after", depends_on=[made.ready])
 
     return synthesise(build)
@@ -50,7 +50,7 @@ def values(kind: Controller, **changes: Any) -> dict[str, Any]:
 
 
 def pods(kind: Controller, **changes: Any) -> dict[str, Any]:
-    """Where a chart takes what its Service and its pods are like."""
+    """The part of a chart's values that describes its Service and its pods."""
     found = values(kind, **changes)
     inner: dict[str, Any] = found["controller"] if kind == "ingress-nginx" else found
     return inner

@@ -11,10 +11,10 @@ import yaml
 from cdktf import DataResource, TerraformStack, TerraformVariable
 
 from ib_constructs import K3sCluster, K3sClusterProps, K3sSettings, Server
-from ib_constructs.k3s import SCRIPTS
-from ib_constructs.k3s_config import files, manifests
-from tests.identities import make_identity, secret_values
+from ib_constructs.cluster.k3s import SCRIPTS
+from ib_constructs.cluster.k3s_config import files, manifests
 from tests.infra.synthesis import Document, only, resources, synthesise
+from tests.support.identities import make_identity, secret_values
 
 IDENTITY = make_identity()
 VIP = "192.168.1.252"
@@ -56,6 +56,13 @@ def commands(resource: dict[str, Any]) -> list[str]:
     return found
 
 
+def test_pods_and_services_have_the_networks_that_the_location_gives_them() -> None:
+    own = replace(ALONE, cluster_cidr="10.142.0.0/16", service_cidr="10.143.0.0/16")
+    for settings, networks in ((ALONE, ("10.42.0.0/16", "10.43.0.0/16")), (own, ("10.142.0.0/16", "10.143.0.0/16"))):
+        assert (config(settings=settings)["cluster-cidr"], config(settings=settings)["service-cidr"]) == networks
+    assert "cluster-cidr" not in config("agent", settings=own), "an agent is told by its server"
+
+
 def test_servers_follow_one_after_another_then_agents_together() -> None:
     document = cluster(machine("s1"), machine("s2"), machine("s3"), machine("g4", "agent"), machine("g5", "agent"))
     data = document["resource"]["terraform_data"]
@@ -78,7 +85,7 @@ def test_servers_follow_one_after_another_then_agents_together() -> None:
 
 
 def leaving(resource: dict[str, Any]) -> list[dict[str, Any]]:
-    """The provisioners that run at the end."""
+    """The provisioners of *resource* that run when it is destroyed."""
     return [settings for item in resource["provisioner"] for settings in item.values() if settings.get("when") == "destroy"]
 
 

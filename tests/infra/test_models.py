@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 import yaml
-from cdktf import DataResource, TerraformStack
+from cdktf import TerraformStack
 
 from ib_constructs import Gpu, GpuProps, KubeAi, KubeAiProps, ModelBrowser, ModelBrowserProps, Namespace, NamespaceProps, versions
-from ib_constructs.gpu import Vendor
-from tests.infra.synthesis import Document, only, resources, something_to_wait_for, synthesise
+from ib_constructs.addons.gpu import Vendor
+from ib_constructs.addons.kubeai import ENGINE_METRICS
+from tests.infra.synthesis import Document, given, only, resources, synthesise
 
 BOTH: tuple[Vendor, ...] = ("nvidia", "amd")
 BEFORE = "terraform_data.before"
@@ -24,19 +25,22 @@ CHARTS_PROFILES = {
 }
 
 
-def given(stack: TerraformStack, **changes: Any) -> dict[str, Any]:
-    common: dict[str, Any] = {"cluster": DataResource(stack, "cluster"), "waits_for": [something_to_wait_for(stack)]}
-    return common | changes
+@cache
+def gpu(*, monitored: bool = False, **changes: Any) -> Document:
+    def build(stack: TerraformStack) -> None:
+        defaults: dict[str, Any] = {"vendors": BOTH}
+        Gpu(stack, "gpu", GpuProps(given=given(stack, monitored=monitored), **(defaults | changes)))
+
+    return synthesise(build)
 
 
 @cache
-def gpu(**changes: Any) -> Document:
-    return synthesise(lambda stack: Gpu(stack, "gpu", GpuProps(**given(stack, **({"vendors": BOTH} | changes)))))
+def kubeai(*, monitored: bool = False, protect: bool = False, **changes: Any) -> Document:
+    def build(stack: TerraformStack) -> None:
+        defaults: dict[str, Any] = {"vendors": BOTH}
+        KubeAi(stack, "kubeai", KubeAiProps(given=given(stack, monitored=monitored, protect=protect), **(defaults | changes)))
 
-
-@cache
-def kubeai(**changes: Any) -> Document:
-    return synthesise(lambda stack: KubeAi(stack, "kubeai", KubeAiProps(**given(stack, **({"vendors": BOTH} | changes)))))
+    return synthesise(build)
 
 
 def values(document: Document, prefix: str) -> dict[str, Any]:
@@ -45,10 +49,22 @@ def values(document: Document, prefix: str) -> dict[str, Any]:
 
 
 def profiles(**changes: Any) -> dict[str, dict[str, Any]]:
-    """Those there are in the end: a chart's own goes where its value is null."""
+    """The resource profiles that a location ends up with: one of the chart's own goes where ours is null."""
     named: dict[str, Any] = values(kubeai(**changes), "kubeai_addon")["resourceProfiles"]
     charts: dict[str, Any] = {name: {} for name in CHARTS_PROFILES}
     return {name: profile for name, profile in (charts | named).items() if profile is not None}
+
+
+def labels(engine: str) -> dict[str, str]:
+    """Of a model's pod, as KubeAI 0.22.1 was seen to make it."""
+    return {
+        "app": "model",
+        "app.kubernetes.io/instance": f"{engine}-qwen25-05b-instruct",
+        "app.kubernetes.io/managed-by": "kubeai",
+        "app.kubernetes.io/name": engine,
+        "model": "qwen25-05b-instruct",
+        "pod-hash": "696848ddd8",
+    }
 
 
 def images(engine: str) -> dict[str, str]:
@@ -211,6 +227,16 @@ def test_kubeai_comes_without_a_chat_of_its_own() -> None:
     assert values(kubeai(), "kubeai_addon")["open-webui"] == {"enabled": False}
 
 
+def test_one_name_resolves_to_every_process_of_vllm_also_while_it_loads() -> None:
+    service = only(kubeai(), "kubernetes_service_v1")
+    name, spec = service["metadata"]["name"], service["spec"]
+    assert f"{name}.kubeai.svc.cluster.local:{spec['port'][0]['port']}" == ENGINE_METRICS
+    assert (spec["cluster_ip"], spec["publish_not_ready_addresses"]) == ("None", True)
+    assert service["depends_on"], "its namespace comes first"
+    selected = {engine for engine in ("vllm", "ollama") if spec["selector"].items() <= labels(engine).items()}
+    assert selected == {"vllm"}, "the others have no such count"
+
+
 @pytest.mark.parametrize("monitored", [False, True])
 def test_models_and_kubeai_itself_are_scraped_only_where_somebody_monitors(*, monitored: bool) -> None:
     document = kubeai(monitored=monitored)
@@ -235,8 +261,9 @@ def browser() -> dict[str, Any]:
 
     def build(stack: TerraformStack) -> None:
         before = given(stack)
-        place = Namespace(stack, "place", NamespaceProps(name="kubeai", pod_security="baseline", cluster=before["cluster"]))
-        ModelBrowser(stack, "browser", ModelBrowserProps(**before, namespace=place, claim="the-cache", administrator="ana@example.com"))
+        place = Namespace(stack, "place", NamespaceProps(name="kubeai", pod_security="baseline", cluster=before.cluster))
+        props = ModelBrowserProps(given=before, namespace=place, claim="the-cache", administrator="ana@example.com")
+        ModelBrowser(stack, "browser", props)
 
     document = synthesise(build)
     assert BEFORE in only(document, "helm_release")["depends_on"]

@@ -8,7 +8,7 @@ import pytest
 from cdktf import DataResource, TerraformStack, TerraformVariable
 
 from ib_constructs import Namespace, NamespaceProps
-from ib_constructs.namespace import MONITORING, PodSecurity
+from ib_constructs.base.namespace import MONITORING, PodSecurity
 from tests.infra.synthesis import Document, only, resources, something_to_wait_for, synthesise
 
 ADDRESS = "${kubernetes_namespace_v1.ns_namespace_"

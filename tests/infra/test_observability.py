@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.observability import CASES, DASHBOARDS, ROOT, RULES, alerts, all_alerts, dashboard, panels, samples, targets
-from tests.promql import Query, parse
+from tests.support.observability import CASES, DASHBOARDS, ROOT, RULES, alerts, all_alerts, dashboard, panels, samples, targets
+from tests.support.promql import Query, parse
 
 # Prometheus gives these to every series of a target that the operator's monitors describe.
 OF_THE_TARGET = {"job", "instance", "namespace", "pod", "container", "service", "endpoint"}
@@ -39,6 +39,12 @@ def unknown_labels(query: Query, used: set[str]) -> set[str]:
 
 def legend(target: dict[str, Any]) -> set[str]:
     return set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
+
+
+def test_dashboards_rules_and_their_cases_are_found() -> None:
+    assert DASHBOARDS
+    assert RULES
+    assert [path.name for path in CASES] == [path.name for path in RULES], "tests of what is not found would be skipped without a word"
 
 
 @each_dashboard

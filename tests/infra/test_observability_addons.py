@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from typing import Any
 
 import pytest
 import yaml
-from cdktf import DataResource, TerraformStack
+from cdktf import TerraformStack
 
 from ib_constructs import (
     LogsAndTraces,
@@ -20,27 +21,26 @@ from ib_constructs import (
     Slack,
     versions,
 )
-from ib_constructs.alert_routes import CHANNELS, routes
-from ib_constructs.logs_and_traces import TRACES_TO
-from tests.infra.synthesis import Document, only, resources, something_to_wait_for, synthesise
-from tests.observability import RULES
+from ib_constructs.addons.alert_routes import CHANNELS, routes
+from ib_constructs.addons.logs_and_traces import TRACES_TO
+from tests.infra.synthesis import Document, given, only, resources, synthesise
+from tests.support.observability import RULES
 
 SLACK = Slack(webhook_url="${var.slack_webhook_url}", monitoring="#ops", incidents="#down", billing="#money")
 SECRET_FILES = "/etc/alertmanager/secrets/alerts"  # noqa: S105 (a folder)
 
 
 @cache
-def platform(**changes: Any) -> Document:
-    """The kinds and what stands on them; *changes* of `Monitoring`, but `protect` of the kinds."""
-    protect = changes.pop("protect", False)
+def platform(*, protect: bool = False, **changes: Any) -> Document:
+    """The kinds and what stands on them; *changes* of `Monitoring`."""
 
     def build(stack: TerraformStack) -> None:
-        cluster, before = DataResource(stack, "cluster"), [something_to_wait_for(stack)]
-        kinds = MonitoringKinds(stack, "kinds", MonitoringKindsProps(cluster=cluster, waits_for=before, protect=protect))
-        given: dict[str, Any] = {"cluster": cluster, "waits_for": [kinds.ready], "namespace": kinds.namespace}
-        secret = "${random_password.client.result}"  # noqa: S105 (a reference)
-        Monitoring(stack, "monitoring", MonitoringProps(**given, domain="example.com", grafana_client_secret=secret, **changes))
-        LogsAndTraces(stack, "logs", LogsAndTracesProps(**given))
+        before = given(stack, protect=protect)
+        kinds = MonitoringKinds(stack, "kinds", MonitoringKindsProps(given=before))
+        after = replace(before, waits_for=[kinds.ready])
+        defaults: dict[str, Any] = {"domain": "example.com", "grafana_client_secret": "${random_password.client.result}"}
+        Monitoring(stack, "monitoring", MonitoringProps(given=after, namespace=kinds.namespace, **(defaults | changes)))
+        LogsAndTraces(stack, "logs", LogsAndTracesProps(given=after, namespace=kinds.namespace))
 
     return synthesise(build)
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ib_constructs.k3s import SCRIPTS
+from ib_constructs.cluster.k3s import SCRIPTS
 
+ROOT = Path(__file__).parents[2]
 ALL = sorted(SCRIPTS.glob("*.sh"))
 
 
@@ -21,8 +22,7 @@ def test_nothing_sleeps_but_the_one_loop_that_polls() -> None:
 
 
 def test_the_program_sleeps_in_its_polling_loop_only() -> None:
-    root = SCRIPTS.parents[2]
-    files = [path for folder in ("stacks", "constructs/ib_constructs") for path in (root / folder).rglob("*.py")]
+    files = [path for folder in ("stacks", "constructs/ib_constructs") for path in (ROOT / folder).rglob("*.py")]
     assert [(path.name, path.read_text().count("sleep(")) for path in files if "sleep(" in path.read_text()] == [("cluster.py", 1)]
 
 

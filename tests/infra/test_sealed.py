@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ib_constructs.sealed import ALPHABET, seal, unseal
+from ib_constructs.cluster.sealed import ALPHABET, seal, unseal
 
 TEXTS = ["x", "a line\n", "ärger, 鍵 und \t tabs\n" * 40, "-----BEGIN OPENSSH PRIVATE KEY-----\n" + "b3BlbnNzaC1rZXk" * 30 + "\n"]
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import yaml
-from cdktf import DataResource, TerraformStack
+from cdktf import TerraformStack
 
 from ib_constructs import Backup, BackupProps, Bucket, Longhorn, LonghornProps
 from ib_constructs.versions import LONGHORN, SNAPSHOT_CONTROLLER, VELERO, VELERO_UI
-from tests.infra.synthesis import Document, only, resources, something_to_wait_for, synthesise
+from tests.infra.synthesis import Document, given, only, resources, synthesise
 
 BUCKET = Bucket(
     endpoint="https://s3.example.com",
@@ -24,20 +24,19 @@ BUCKET = Bucket(
 )
 
 
-def given(stack: TerraformStack, **changes: Any) -> dict[str, Any]:
-    common: dict[str, Any] = {"cluster": DataResource(stack, "cluster"), "waits_for": [something_to_wait_for(stack)]}
-    return common | changes
+@cache
+def longhorn(*, monitored: bool = False, protect: bool = False, **changes: Any) -> Document:
+    def build(stack: TerraformStack) -> None:
+        defaults: dict[str, Any] = {"replicas": 3}
+        Longhorn(stack, "longhorn", LonghornProps(given=given(stack, monitored=monitored, protect=protect), **(defaults | changes)))
+
+    return synthesise(build)
 
 
 @cache
-def longhorn(**changes: Any) -> Document:
-    return synthesise(lambda stack: Longhorn(stack, "longhorn", LonghornProps(**given(stack, **({"replicas": 3} | changes)))))
-
-
-@cache
-def backup(**changes: Any) -> Document:
+def backup(*, monitored: bool = False, snapshots: bool = True) -> Document:
     return synthesise(
-        lambda stack: Backup(stack, "backup", BackupProps(**given(stack, **({"bucket": BUCKET, "snapshots": True} | changes))))
+        lambda stack: Backup(stack, "backup", BackupProps(given=given(stack, monitored=monitored), bucket=BUCKET, snapshots=snapshots))
     )
 
 

@@ -21,7 +21,7 @@ from cdktf import App
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from ib_constructs import versions
-from stacks.config import LOCATIONS, load_location
+from stacks.config.loader import LOCATIONS, load_location
 from stacks.location import LocationStack
 from tests.hosts.keys import SshKey
 

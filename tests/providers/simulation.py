@@ -13,10 +13,10 @@ from typing import Any
 import yaml
 
 from ib_constructs import K3sSettings
-from ib_constructs.k3s_config import manifests
+from ib_constructs.cluster.k3s_config import manifests
 from tests.engines.cluster import Cluster, program, start_cluster
-from tests.identities import client_certificate, make_identity
-from tests.waiting import until
+from tests.support.identities import client_certificate, make_identity
+from tests.support.waiting import until
 
 NODES = ("s1", "s2", "s3")
 VOLUMES, VOLUME_GIB = 12, 300

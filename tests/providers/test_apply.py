@@ -16,10 +16,12 @@ from cdktf_cdktf_provider_random.provider import RandomProvider
 from cdktf_cdktf_provider_tls.provider import TlsProvider
 from constructs import Construct
 
-from ib_constructs.longhorn import STORAGE_CLASS
+from ib_constructs.addons.longhorn import STORAGE_CLASS
 from stacks.addons import Addons
-from stacks.config import LOCATIONS, load_location
-from stacks.schema import Location
+from stacks.authority import Authority
+from stacks.config.loader import LOCATIONS, load_location
+from stacks.config.schema import Location
+from stacks.hosts import Hosts
 from stacks.variables import declare_variables
 from tests.engines.cluster import Cluster
 from tests.providers.conftest import SECRETS, SSH_KEY, Stack
@@ -39,7 +41,8 @@ class AddonsStack(TerraformStack):
         TlsProvider(self, "tls")
         KubernetesProvider(self, "kubernetes", config_path=str(kubeconfig))
         HelmProvider(self, "helm", kubernetes=HelmProviderKubernetes(config_path=str(kubeconfig)))
-        Addons(self, location, declare_variables(self, location), DataResource(self, "cluster")).release(None, None)
+        addons = Addons(self, location, declare_variables(self, location), DataResource(self, "cluster"), Authority())
+        Hosts(self, location, addons)
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ import yaml
 from cryptography import x509
 
 from ib_constructs import Identity, K3sSettings, KeyPair
-from ib_constructs.identity import AUTHORITIES
-from ib_constructs.k3s_config import manifests
+from ib_constructs.cluster.identity import AUTHORITIES
+from ib_constructs.cluster.k3s_config import manifests
 from tests.engines.cluster import start_cluster
-from tests.identities import client_certificate
 from tests.providers.conftest import Stack
+from tests.support.identities import client_certificate
 
 
 def test_a_minted_identity_serves_and_admits_its_administrators_and_never_changes(

@@ -1,0 +1,1 @@
+"""What the other constructs are made of: Helm releases, namespaces, ingresses, raw objects."""

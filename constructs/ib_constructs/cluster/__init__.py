@@ -1,0 +1,1 @@
+"""The cluster itself: its identity, K3s on the servers, kubeconfigs."""

@@ -1,0 +1,108 @@
+"""Provisioners that run our scripts on a server over SSH.
+
+cdktf's typed provisioners know neither `when` nor `on_failure`, so these are Terraform's JSON, given to
+a resource by `add_override`. Where a server is is read from `self.input`, since a destroy-time provisioner may refer to
+nothing else; so a moved SSH port is an update in place and no reinstallation.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cdktf import Fn
+
+
+def connection(private_key: str, at: str = "self.input") -> dict[str, Any]:
+    """The way to the server whose `connection_input` stands at *at*."""
+    return {
+        "type": "ssh",
+        "user": "root",
+        "host": f"${{{at}.host}}",
+        "port": f"${{{at}.port}}",
+        "private_key": private_key,
+        "host_key": f"${{{at}.host_key}}",
+        "agent": False,
+        "timeout": "30s",
+        # Terraform's default is /tmp, which may be noexec, with mode 0777.
+        "script_path": "/root/.terraform-%RAND%.sh",
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A machine and the way to its sshd. `ssh_host_key`: its ECDSA public key, `ecdsa-sha2-nistp256 AAAA…`."""
+
+    name: str
+    role: str
+    ip: str
+    ssh_host: str
+    ssh_port: int
+    ssh_host_key: str
+
+    def connection_input(self) -> dict[str, Any]:
+        """The part of a resource's `input` from which `connection` reads the way to this server."""
+        return {"name": self.name, "host": self.ssh_host, "port": self.ssh_port, "host_key": self.ssh_host_key}
+
+
+Provisioner = dict[str, dict[str, Any]]
+
+
+def check_reachable(scripts: str) -> Provisioner:
+    """On Terraform's own machine: say in words what an SSH time-out or key mismatch would say in none."""
+    environment = {
+        "SERVER_NAME": "${self.input.name}",
+        "SSH_HOST": "${self.input.host}",
+        "SSH_PORT": "${self.input.port}",
+        "SSH_HOST_KEY": "${self.input.host_key}",
+    }
+    return {"local-exec": {"command": f"sh {scripts}/reach.sh", "environment": environment}}
+
+
+def run_script(  # noqa: PLR0913 - what is run, with what, where and when
+    scripts: str,
+    script: str,
+    environment: Mapping[str, str],
+    *,
+    private_key: str,
+    files: Mapping[str, str] | None = None,
+    at: str = "self.input",
+    leaving: bool = False,
+) -> list[Provisioner]:
+    """Upload the scripts (and *files*) to a 0700 directory in memory and run one of them; it removes the directory.
+
+    *files* may hold secrets, *environment* may not: it is part of the command, so that the output stays visible.
+    A timer removes the directory when the run is killed before the script can.
+    *at*: where the `connection_input` of the server to run on stands.
+    With *leaving* this happens when the resource is destroyed, and a server that is gone does not stop the plan.
+    """
+    subject = f"{script}-${{self.input.name}}"  # one server may work for several at a time
+    stage = f"/run/inference-platform/{subject}"
+    unit = f"inference-platform-clear-{subject}"
+    prepare = [
+        f"rm -rf {stage} && install -d -m 0700 {stage}",
+        f"systemctl stop {unit}.timer 2>/dev/null || true",
+        f"systemd-run --quiet --collect --unit={unit} --on-active=20min rm -rf {stage}",
+    ]
+    variables = " ".join(f"{key}={_quote(value)}" for key, value in environment.items())
+    steps: list[Provisioner] = [
+        {"remote-exec": {"inline": ["set -eu", *prepare]}},
+        {"file": {"source": f"{scripts}/", "destination": stage}},
+    ]
+    if files:
+        bundle = "".join(f"{name} {Fn.base64encode(content)}\n" for name, content in files.items())
+        steps.append({"file": {"content": bundle, "destination": f"{stage}/files.bundle"}})
+    steps.append({"remote-exec": {"inline": [f"{variables} sh {stage}/{script}.sh"]}})
+    for step in steps:
+        for settings in step.values():
+            settings.update(connection=connection(private_key, at))
+            if leaving:
+                settings.update(when="destroy", on_failure="continue")
+    return steps
+
+
+def _quote(value: str) -> str:
+    """Quoted for the shell, with Terraform references left readable to Terraform."""
+    return f"'{value}'" if "${" in value else shlex.quote(value)

@@ -1,0 +1,1 @@
+"""The accounting system as invoicing asks it, and Odoo behind it."""

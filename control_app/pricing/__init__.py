@@ -1,0 +1,1 @@
+"""From a model's annotation to what is published: offers, price versions, the price list."""

@@ -1,0 +1,1 @@
+"""The SQLite database, its replica and its copies, whatever tables are in it."""

@@ -1,0 +1,1 @@
+"""A location file, read and checked."""
