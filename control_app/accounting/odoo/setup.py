@@ -45,17 +45,21 @@ def products(odoo: InCompany, code: str) -> Sequence[Row]:
 def usual_taxes(odoo: InCompany) -> Sequence[Row]:
     """The sale tax that the company gives new products, and after it the others of its rate, of those that prices do not include.
 
-    Nothing where it gives none, or one that prices include.
+    Only percentages of the country in which the company is taxed: it may have those of other countries, and so much a unit, too.
+    Nothing where it gives none, or another one.
     """
-    (company,) = odoo.read("res.company", "read", rows("account_sale_tax_id"), ids=[odoo.company], fields=["account_sale_tax_id"])
-    if not company["account_sale_tax_id"]:
+    fields = ("account_sale_tax_id", "account_fiscal_country_id")
+    (company,) = odoo.read("res.company", "read", rows(*fields), ids=[odoo.company], fields=fields)
+    if not company["account_sale_tax_id"] or not company["account_fiscal_country_id"]:
         return []
     usual = company["account_sale_tax_id"][0]
     (tax,) = odoo.read("account.tax", "read", rows("amount"), ids=[usual], fields=["amount"])
     domain = [
         ["type_tax_use", "=", "sale"],
         ["price_include", "=", False],
+        ["amount_type", "=", "percent"],
         ["amount", "=", tax["amount"]],
+        ["country_id", "=", company["account_fiscal_country_id"][0]],
         # A branch has the taxes of the company that it is of.
         ["company_id", "parent_of", [odoo.company]],
     ]

@@ -17,7 +17,9 @@ FIELDS: Mapping[str, frozenset[str]] = {
     "account.move": frozenset(MOVE),
     "account.move.line": frozenset({"move_id", "product_id", "name", "quantity", "price_unit", "price_subtotal", "price_total", "tax_ids"}),
     "account.move.send.wizard": frozenset({"move_id", "sending_methods", "extra_edis"}),
-    "account.tax": frozenset({"name", "amount", "price_include", "type_tax_use", "tax_scope", "active", "company_id"}),
+    "account.tax": frozenset(
+        {"name", "amount", "amount_type", "price_include", "type_tax_use", "tax_scope", "active", "company_id", "country_id"}
+    ),
     "decimal.precision": frozenset({"name", "digits"}),
     "ir.attachment": frozenset({"name", "res_model", "res_id", "res_field", "mimetype", "datas"}),
     "ir.config_parameter": frozenset({"key", "value"}),
@@ -39,6 +41,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
             "state_id",
             "tax_calculation_rounding_method",
             "account_sale_tax_id",
+            "account_fiscal_country_id",
         }
     ),
     "res.currency": frozenset({"name", "active", "decimal_places", "rounding", "rate", "date"}),

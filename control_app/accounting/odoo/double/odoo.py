@@ -24,7 +24,8 @@ from control_app.accounting.odoo.double.methods import Methods
 from control_app.accounting.odoo.double.moves import Moves, Version
 from control_app.accounting.odoo.double.orm import Orm
 from control_app.accounting.odoo.double.peppol import Peppol
-from control_app.accounting.odoo.double.seed import COMPANY, COUNTRIES, DENIED, USER, seed
+from control_app.accounting.odoo.double.seed import COMPANY, DENIED, USER, seed
+from control_app.accounting.odoo.double.seed import country as country_of
 from control_app.accounting.odoo.double.store import Record, Store
 from control_app.accounting.odoo.double.workers import Workers
 from control_app.core.clock import Clock
@@ -142,12 +143,11 @@ class FakeOdoo:
     def add_partner(self, name: str, *, ref: str | None = None, email: str | None = "", country: str | None = "RO", **fields: Any) -> int:
         """A customer, by default with an address made of its name; its id. *fields*: more of it."""
         address = f"billing@{''.join(filter(str.isalnum, name.lower()))}.example" if email == "" else email
-        place = [sum(country.encode()), COUNTRIES.get(country, country)] if country else False
         values = {
             **dict.fromkeys(("vat", "street", "city", "state_id", "property_account_position_id"), False),
             "ref": ref or False,
             "email": address or False,
-            "country_id": place,
+            "country_id": country_of(country) if country else False,
             "country_code": country or False,
             "company_id": False,
         }

@@ -19,6 +19,11 @@ DENIED = frozenset(
 """What a user who only does invoices has no right to."""
 
 
+def country(code: str) -> list[int | str]:
+    """A reference to the country of that code."""
+    return [sum(code.encode()), COUNTRIES.get(code, code)]
+
+
 def seed(store: Store, version: Version) -> None:
     """Fill an empty store; nothing happens to one that is not."""
     if store.last("id of res.company"):
@@ -27,7 +32,7 @@ def seed(store: Store, version: Version) -> None:
         money = {"name": name, "active": is_active, "decimal_places": decimals, "rounding": 10.0**-decimals}
         store.add("res.currency", {**money, "rate": 1.0, "date": False})
     address = {"country_code": "RO", "vat": "RO1234567897", "street": "Strada 1", "city": "Cluj-Napoca", "state_id": [1, "Cluj (RO)"]}
-    settings = {**address, "tax_calculation_rounding_method": "round_globally"}
+    settings = {**address, "tax_calculation_rounding_method": "round_globally", "account_fiscal_country_id": country("RO")}
     store.add("res.company", {"name": "Inference Seller", "currency_id": [1, "USD"], **settings})
     company = [COMPANY, "Inference Seller"]
     store.put("res.users", {"id": USER, "name": "Control", "login": "control", "company_id": company, "company_ids": [COMPANY]})
@@ -35,6 +40,7 @@ def seed(store: Store, version: Version) -> None:
     store.add("account.journal", {**journal, "company_id": company})
     # Romania's taxes do not say what they are for, and new products get the one of goods.
     tax = {"price_include": False, "type_tax_use": "sale", "tax_scope": False, "active": True, "company_id": company}
+    tax |= {"amount_type": "percent", "country_id": country("RO")}
     taxes = [store.add("account.tax", {"name": "21% S", "amount": TAX_PERCENT, **tax})]
     for name, tax_name in ((INTRA_COMMUNITY, "0% EU S"), (EXPORT, "0% EX S")):
         none = store.add("account.tax", {"name": tax_name, "amount": 0.0, **tax})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from control_app.accounting.odoo.accounting import OdooAccounting
@@ -62,13 +64,41 @@ def test_a_tax_of_services_of_another_rate_than_the_companys_usual_one_is_not_ta
     assert "19" not in product_step(double).what, "Romania still lists the rate of before 2025, and first"
 
 
-@pytest.mark.parametrize("usual", [False, "included"])
-def test_without_a_usual_tax_that_prices_can_have_no_tax_is_named(double: FakeOdoo, usual: object) -> None:
+@pytest.mark.parametrize(
+    "other",
+    [{"country_id": [142, "Germany"]}, {"amount_type": "fixed"}, {"amount_type": "division"}, {"amount_type": "group"}],
+    ids=["of another country", "so much a unit", "of the price with it", "a group"],
+)
+def test_a_tax_that_is_no_percentage_of_the_companys_fiscal_country_is_neither_taken_nor_told(
+    double: FakeOdoo, accounting: OdooAccounting, other: dict[str, Any]
+) -> None:
+    double.change("account.tax", 1, tax_scope="service", **other)
+    double.change("product.product", 1, taxes_id=[double.records("res.company")[0]["account_sale_tax_id"][0]])
+    assert accounting.preflight().advice == [], "nor is it advised"
+    assert product_step(double).what.endswith("21% G, which does not say that it is one of services: look at it")
+
+
+def test_the_tax_of_the_fiscal_country_is_taken_also_where_the_companys_address_is_in_another(double: FakeOdoo) -> None:
+    double.change("account.tax", 1, tax_scope="service")
+    double.change("res.company", 1, country_code="DE")
+    assert product_step(double).what.endswith("with the customer tax 21% S")
+
+
+USUAL: dict[str, tuple[str, dict[str, Any]]] = {
+    "none": ("res.company", {"account_sale_tax_id": False}),
+    "of no country": ("res.company", {"account_fiscal_country_id": False}),
+    "included": ("account.tax", {"price_include": True}),
+    "of another country": ("account.tax", {"country_id": [142, "Germany"]}),
+    "so much a unit": ("account.tax", {"amount_type": "fixed"}),
+}
+
+
+@pytest.mark.parametrize("usual", USUAL)
+def test_without_a_usual_tax_that_prices_can_have_no_tax_is_named(double: FakeOdoo, usual: str) -> None:
     given, _ = double.records("res.company")[0]["account_sale_tax_id"]
-    if usual:
-        double.change("account.tax", given, price_include=True)
-    else:
-        double.change("res.company", 1, account_sale_tax_id=False)
+    model, changed = USUAL[usual]
+    double.change("account.tax", 1, tax_scope="service")
+    double.change(model, given if model == "account.tax" else 1, **changed)
     assert product_step(double).what.endswith("with the tax that Odoo gives a new product: look at it")
 
 
