@@ -15,7 +15,7 @@ from tests.support.observability import CASES, DASHBOARDS, ROOT, RULES, alerts, 
 from tests.support.promql import Query, parse
 
 # Prometheus gives these to every series of a target that the operator's monitors describe.
-OF_THE_TARGET = {"job", "instance", "namespace", "pod", "container", "service", "endpoint"}
+OF_THE_TARGET = {"job", "instance", "namespace", "pod", "container", "service", "endpoint", "node"}
 CHANNELS = {"monitoring", "incidents", "billing"}
 SEVERITIES = {"critical", "warning", "info"}
 PAGE = (ROOT / "docs" / "alerts.md").read_text()
