@@ -50,7 +50,8 @@ class Model:
 
     `annotation` is None where there is none; `created`: microseconds since 1970 UTC, 0 where a file does not say; `edit`: the
     last one of the annotation; `is_asleep`: it has no replica, and needs none: the next request wakes it.
-    `tells_usage_late`: at a stream's end only, though its engine could on the way.
+    `tells_usage_late`: at a stream's end only, though its engine could on the way. `asks_for_several_shares`: of
+    shared cards, so that none of its pods can start.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Model:
     edit: Edit = field(default=Edit(), compare=False)
     is_asleep: bool = False
     tells_usage_late: bool = False
+    asks_for_several_shares: bool = False
 
 
 @dataclass(frozen=True)
@@ -256,4 +258,6 @@ def _warnings(model: Model, document: Mapping[str, Any], prices: Mapping[str, De
         warnings.append(
             f"a client that hangs up before a stream's end is not billed, since usage is told there only; put {FORCE_USAGE} among its args"
         )
+    if model.asks_for_several_shares:
+        warnings.append("no pod of it can start: nobody is given two shares of cards; ask for whole ones (docs/models.md)")
     return warnings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC
@@ -62,6 +63,11 @@ class _Spec(BaseModel):
     def tells_usage_late(self) -> bool:
         """Older cards run a vLLM that does not know the argument, and would not start with it."""
         return self.engine == "VLLM" and FORCE_USAGE not in (self.args or ()) and not (self.profile or "").startswith(OLDER)
+
+    @property
+    def asks_for_several_shares(self) -> bool:
+        """Of cards that models share in turns, of which nobody is given two (docs/models.md)."""
+        return re.fullmatch(r"nvidia-(older-)?unlimited:0*([2-9]|[1-9][0-9]+)", self.profile or "") is not None
 
     @property
     def is_asleep(self) -> bool:
@@ -198,6 +204,7 @@ def _models(item: object, where: str) -> Iterator[Model]:
         edit=parsed.metadata.edit(ANNOTATION),
         is_asleep=parsed.spec.is_asleep,
         tells_usage_late=parsed.spec.tells_usage_late,
+        asks_for_several_shares=parsed.spec.asks_for_several_shares,
     )
     yield model
     for adapter in parsed.spec.adapters or ():

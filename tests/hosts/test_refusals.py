@@ -181,7 +181,7 @@ def test_everything_that_a_machine_lacks_is_reported_with_its_remedy(deployment:
     for name, text in stubs.items():
         s1.run(f"cat > /usr/local/bin/{name} && chmod +x /usr/local/bin/{name}", stdin=f"#!/bin/sh\n{text}\n")
     s1.run("rm /usr/local/sbin/modprobe; sed -i s/trixie/forky/ /etc/os-release; sed -i 's/^VERSION_ID.*/VERSION_ID=14/' /etc/os-release")
-    s1.run("mkdir -p /root/pci/0 && echo 0x10de > /root/pci/0/vendor && echo 0x030000 > /root/pci/0/class")
+    s1.run("mkdir -p /root/pci/0 && cd /root/pci/0 && echo 0x10de > vendor && echo 0x1e04 > device && echo 0x030000 > class")
     s1.run("mount --bind /root/pci /sys/bus/pci/devices")
     deployment.describe([server(s1)], vip="192.168.1.252")
 
@@ -198,7 +198,7 @@ def test_everything_that_a_machine_lacks_is_reported_with_its_remedy(deployment:
         "port 6443 is taken by apache2": "Stop that program",
         "192.168.1.11 is not an address of this machine": "Correct ip of s1 in the location file",
         "192.168.1.252 is not on this server's own wire": "Choose an address of the servers' subnet.",
-        "there is a GPU of NVIDIA, and its driver is not loaded": "apt-get install -y nvidia-driver",
+        "there is a GPU of NVIDIA (current), and its driver is not loaded": "Install driver 580 or newer",
     }.items():
         assert any(reason in line and remedy in line for line in failed.output.splitlines()), reason
     assert "nothing was changed on this server" in failed.output

@@ -539,6 +539,46 @@ def test_a_default_route_over_another_wire_or_none_is_found(sandbox: Sandbox, ro
     assert "default route" not in findings(sandbox, ROLE="server"), "without a VIP nothing depends on it"
 
 
+def gpu_of_nvidia(sandbox: Sandbox, device: str, *, driver: str | None, drives: str = "nvidia") -> None:
+    """A card at PCI's address 0, as sysfs shows it."""
+    for name, text in {"vendor": "0x10de", "class": "0x030200", "device": device}.items():
+        sandbox.write(f"sys/bus/pci/devices/0/{name}", f"{text}\n")
+    if driver is not None:
+        sandbox.write("sys/module/nvidia/version", f"{driver}\n")
+        sandbox.path("sys/bus/pci/devices/0/driver").symlink_to(f"../../drivers/{drives}")
+
+
+@pytest.mark.parametrize(
+    ("device", "driver", "state"),
+    [
+        pytest.param("0x1e04", "580.105.08", "ok", id="the first of Turing"),
+        pytest.param("0x2684", "595.10", "ok", id="Ada with a newer driver"),
+        pytest.param("0x20b0", "550.163.01", "problem", id="Ampere with Debian's driver"),
+        pytest.param("0x2684", None, "problem", id="no driver"),
+        pytest.param("0x1b38", "580.105.08", "ok", id="Pascal with its last driver"),
+        pytest.param("0x15f8", "535.274.02", "ok", id="the first of Pascal, with an older driver"),
+        pytest.param("0x1db4", "580.105.08", "ok", id="Volta is driven"),
+    ],
+)
+def test_the_drivers_branch_is_held_against_the_card(sandbox: Sandbox, device: str, driver: str | None, state: str) -> None:
+    gpu_of_nvidia(sandbox, device, driver=driver)
+    assert findings(sandbox)["GPU 0"] == state
+
+
+def test_a_card_that_the_loaded_driver_no_longer_drives_is_found(sandbox: Sandbox) -> None:
+    gpu_of_nvidia(sandbox, "0x1b38", driver="590.44", drives="nouveau")
+    done = sandbox.run("preflight", PREFLIGHT)
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("GPU 0|")]
+    assert line.split("|")[1:3] == ["problem", "there is a GPU of NVIDIA (Pascal), and driver 590 does not drive it"]
+    assert "Install driver 580, the last that drives it" in line
+
+
+@pytest.mark.parametrize(("device", "warned"), [("0x1e04", False), ("0x1b38", False), ("0x1db4", True), ("0x13c2", True)])
+def test_a_card_that_no_profile_serves_is_told(sandbox: Sandbox, device: str, *, warned: bool) -> None:
+    gpu_of_nvidia(sandbox, device, driver="580.105.08")
+    assert ("profile of 0" in findings(sandbox)) is warned
+
+
 # --- restore.sh ---------------------------------------------------------------------------------------------------------
 
 

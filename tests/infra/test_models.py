@@ -17,7 +17,7 @@ from tests.infra.synthesis import Document, given, only, resources, synthesise
 
 BOTH: tuple[Vendor, ...] = ("nvidia", "amd")
 BEFORE = "terraform_data.before"
-OLDER_AND_NEWER = {"nvidia-unlimited", "nvidia-older-unlimited"}
+OLDER_AND_NEWER = {"nvidia-unlimited", "nvidia-older-unlimited", "nvidia-whole-unlimited", "nvidia-older-whole-unlimited"}
 # Of chart 0.22.1, which Helm merges with ours, key by key.
 CHARTS_PROFILES = {
     *("cpu", "nvidia-gpu-t4", "nvidia-gpu-l4", "nvidia-gpu-l40s", "nvidia-gpu-h100", "nvidia-gpu-gh200", "nvidia-gpu-a100-80gb"),
@@ -111,7 +111,20 @@ def test_an_nvidia_gpu_is_shared_by_models_in_turns() -> None:
     config = values(gpu(), "gpu_nvidia")["devicePlugin"]["config"]
     assert config["create"] is True
     sharing = yaml.safe_load(config["data"][config["default"]])["sharing"]["timeSlicing"]
-    assert sharing == {"resources": [{"name": "nvidia.com/gpu", "replicas": 4}]}, "a resource of another name would fit no profile"
+    assert sharing["resources"] == [{"name": "nvidia.com/gpu", "replicas": 4}], "a resource of another name would fit no profile"
+
+
+def test_nobody_is_given_one_gpu_twice_who_asks_for_two() -> None:
+    data = values(gpu(), "gpu_nvidia")["devicePlugin"]["config"]["data"]
+    assert yaml.safe_load(data["shared"])["sharing"]["timeSlicing"]["failRequestsGreaterThanOne"] is True
+    assert yaml.safe_load(data["whole"]) == {"version": "v1"}, "on a server so labelled a GPU is one GPU"
+
+
+@pytest.mark.parametrize("name", sorted(OLDER_AND_NEWER))
+def test_shares_and_whole_cards_are_on_servers_of_their_own(name: str) -> None:
+    (term,) = profiles()[name]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    operator = "In" if "whole" in name else "NotIn"
+    assert term["matchExpressions"][2] == {"key": "nvidia.com/device-plugin.config", "operator": operator, "values": ["whole"]}
 
 
 def test_images_that_amds_operator_would_leave_to_latest_are_pinned() -> None:
@@ -152,13 +165,15 @@ def test_a_profile_goes_where_discovery_found_what_its_image_needs(name: str, im
     ("name", "image", "operator", "families"),
     [
         ("nvidia-unlimited", versions.VLLM_NVIDIA_IMAGE, "NotIn", {"kepler", "maxwell", "pascal", "volta", "undefined"}),
+        ("nvidia-whole-unlimited", versions.VLLM_NVIDIA_IMAGE, "NotIn", {"kepler", "maxwell", "pascal", "volta", "undefined"}),
         ("nvidia-older-unlimited", versions.VLLM_PASCAL_IMAGE, "In", {"pascal"}),
+        ("nvidia-older-whole-unlimited", versions.VLLM_PASCAL_IMAGE, "In", {"pascal"}),
     ],
 )
 def test_an_nvidia_profile_goes_to_the_families_its_build_has_kernels_for(name: str, image: str, operator: str, families: set[str]) -> None:
     assert images("VLLM")[profiles()[name]["imageName"]] == image
     (term,) = profiles()[name]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
-    present, family = term["matchExpressions"]
+    present, family, _ = term["matchExpressions"]
     assert present == {"key": "nvidia.com/gpu.present", "operator": "In", "values": ["true"]}, "NotIn alone fits servers without labels"
     assert (family["key"], family["operator"], set(family["values"])) == ("nvidia.com/gpu.family", operator, families)
 

@@ -26,7 +26,11 @@ from ib_constructs.versions import (
 Vendor = Literal["nvidia", "amd"]
 Runtime = Literal["nri", "runtimeclass"]
 NAMESPACE = "gpu-operators"
-TIME_SLICING = "time-slicing"
+SHARING = "sharing"
+SHARING_LABEL = "nvidia.com/device-plugin.config"
+"""Label of a server by which its GPUs are shared otherwise than the rest: the device plugin's own, read by its operator."""
+WHOLE = "whole"
+"""Its value on a server whose GPUs are given out whole."""
 SHARES = 4
 """Models that may share one NVIDIA GPU, taking turns: the number of `nvidia.com/gpu` that it shows. Memory is not shared out:
 each model is told what it may take (`--gpu-memory-utilization`)."""
@@ -76,7 +80,9 @@ def _discovery(*, monitored: bool) -> dict[str, Any]:
 
 
 def _nvidia(props: GpuProps) -> dict[str, Any]:
-    sharing = {"version": "v1", "sharing": {"timeSlicing": {"resources": [{"name": "nvidia.com/gpu", "replicas": SHARES}]}}}
+    # Two shares may be of one GPU, so that a model which asks for two would be told a lie.
+    slices = {"failRequestsGreaterThanOne": True, "resources": [{"name": "nvidia.com/gpu", "replicas": SHARES}]}
+    configs = {"shared": {"version": "v1", "sharing": {"timeSlicing": slices}}, WHOLE: {"version": "v1"}}
     return {
         "driver": {"enabled": False},  # the server's own, which the preflight looks for
         "nfd": {"enabled": False},
@@ -86,9 +92,9 @@ def _nvidia(props: GpuProps) -> dict[str, Any]:
         "devicePlugin": {
             "config": {
                 "create": True,
-                "name": TIME_SLICING,
+                "name": SHARING,
                 "default": "shared",
-                "data": {"shared": yaml.safe_dump(sharing, sort_keys=False)},
+                "data": {name: yaml.safe_dump(config, sort_keys=False) for name, config in configs.items()},
             },
             "resources": resources("10m", "32Mi", "128Mi"),
         },

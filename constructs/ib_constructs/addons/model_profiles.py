@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ib_constructs.addons.gpu import Runtime, Vendor
+from ib_constructs.addons.gpu import SHARING_LABEL, WHOLE, Runtime, Vendor
 from ib_constructs.versions import (
     OLLAMA_AMD_IMAGE,
     OLLAMA_IMAGE,
@@ -53,21 +53,30 @@ def resource_profiles(vendors: Sequence[Vendor], runtime: Runtime) -> dict[str, 
         },
     }
     if "nvidia" in vendors:
-        runtime_class = {"runtimeClassName": "nvidia"} if runtime == "runtimeclass" else {}
-        for name, image, operator, families in (
-            ("nvidia-unlimited", "nvidia-gpu", "NotIn", [*OLDER_FAMILIES, "undefined"]),
-            ("nvidia-older-unlimited", "nvidia-gpu-pascal", "In", ["pascal"]),
-        ):
-            profiles[name] = {
-                "imageName": image,
-                **_asks(cpu="1", memory="4Gi", gpu="nvidia.com/gpu"),
-                "affinity": _families(operator, families),
-                **runtime_class,
-            }
+        profiles |= _nvidia(runtime)
     if "amd" in vendors:
         asks = _asks(cpu="1", memory="4Gi", gpu="amd.com/gpu")
         profiles["amd-unlimited"] = {"imageName": "amd-gpu", **asks, **_label("feature.node.kubernetes.io/amd-gpu")}
     return profiles
+
+
+def _nvidia(runtime: Runtime) -> dict[str, Any]:
+    """For each generation of cards one profile of shares and one of whole cards."""
+    runtime_class = {"runtimeClassName": "nvidia"} if runtime == "runtimeclass" else {}
+    generations = (
+        ("nvidia", "nvidia-gpu", "NotIn", [*OLDER_FAMILIES, "undefined"]),
+        ("nvidia-older", "nvidia-gpu-pascal", "In", ["pascal"]),
+    )
+    return {
+        f"{name}-{kind}": {
+            "imageName": image,
+            **_asks(cpu="1", memory="4Gi", gpu="nvidia.com/gpu"),
+            "affinity": _cards(operator, families, sharing),
+            **runtime_class,
+        }
+        for name, image, operator, families in generations
+        for kind, sharing in (("unlimited", "NotIn"), ("whole-unlimited", "In"))
+    }
 
 
 def _asks(*, cpu: str, memory: str, gpu: str | None = None) -> dict[str, Any]:
@@ -79,10 +88,11 @@ def _label(name: str) -> dict[str, Any]:
     return {"nodeSelector": {name: "true"}}
 
 
-def _families(operator: str, families: Sequence[str]) -> dict[str, Any]:
+def _cards(operator: str, families: Sequence[str], sharing: str) -> dict[str, Any]:
     expressions = [
         {"key": "nvidia.com/gpu.present", "operator": "In", "values": ["true"]},
         {"key": "nvidia.com/gpu.family", "operator": operator, "values": list(families)},
+        {"key": SHARING_LABEL, "operator": sharing, "values": [WHOLE]},
     ]
     terms = [{"matchExpressions": expressions}]
     return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}

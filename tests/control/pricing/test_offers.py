@@ -164,6 +164,12 @@ def test_a_context_that_the_engine_does_not_take_is_warned_about() -> None:
         assert parse_offer(model(document, args=(argument,))).warnings == ()
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_a_model_that_asks_for_several_shares_of_cards_is_warned_of(*, several: bool) -> None:
+    warnings = parse_offer(model(ANNOTATION, asks_for_several_shares=several)).warnings
+    assert any("ask for whole ones" in warning for warning in warnings) is several
+
+
 def test_a_model_whose_usage_comes_at_a_streams_end_only_is_warned_of_unless_no_tokens_are_written() -> None:
     embeds = annotated(output_modalities=["embeddings"])
     for document, late, expected in ((ANNOTATION, True, 1), (ANNOTATION, False, 0), (embeds, True, 0)):

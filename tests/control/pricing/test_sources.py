@@ -161,6 +161,31 @@ def test_an_engine_that_could_tell_usage_on_the_way_and_is_not_told_to_is_notice
     assert [model.tells_usage_late for model in FileModels(tmp_path).models()] == [late]
 
 
+@pytest.mark.parametrize(
+    ("profile", "several"),
+    [
+        ("nvidia-unlimited:2", True),
+        ("nvidia-older-unlimited:10", True),
+        (f"nvidia-unlimited:{'9' * 5_000}", True),
+        ("nvidia-older-unlimited:1", False),
+        ("nvidia-unlimited:01", False),
+        ("nvidia-whole-unlimited:2", False),
+        ("cpu-unlimited:4", False),
+        ("nvidia-unlimited", False),
+        ("nvidia-unlimited:two", False),
+        ("nvidia-unlimited:-2", False),
+        (None, False),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_a_model_that_asks_for_several_shares_of_cards_is_told_from_one_that_asks_for_whole_ones(
+    tmp_path: Path, profile: str | None, *, several: bool
+) -> None:
+    manifest = {"kind": "Model", "metadata": {"name": "one"}, "spec": {"resourceProfile": profile}}
+    (tmp_path / "one.yaml").write_text(yaml.safe_dump(manifest))
+    assert [model.asks_for_several_shares for model in FileModels(tmp_path).models()] == [several]
+
+
 def test_an_adapter_with_an_annotation_of_its_own_is_a_model_for_sale_and_one_without_is_none(tmp_path: Path) -> None:
     manifest = copy.deepcopy(EXAMPLE)
     manifest["metadata"]["annotations"]["openrouter.ai/json_colorist"] = '{"id": "mine"}'

@@ -182,26 +182,66 @@ check_addresses_are_free() {
   done
 }
 
-# has_gpu <vendor id>
-has_gpu() {
+# gpus <vendor id>: the folder of each, as PCI shows it.
+gpus() {
   grep -lx "$1" /sys/bus/pci/devices/*/vendor 2>/dev/null | while read -r vendor; do
-    grep -q '^0x03' "$(dirname "$vendor")/class" && echo found
-  done | grep -q found
+    ! grep -q '^0x03' "${vendor%/vendor}/class" || echo "${vendor%/vendor}"
+  done
+}
+
+# PCI's ids follow the generations (pci-ids.ucw.cz/read/PC/10de): Pascal up to GP108, Volta, and Turing from TU102 on.
+# generation <folder of a GPU of NVIDIA>
+generation() {
+  id=$(($(cat "$1/device")))
+  if [ "$id" -ge $((0x1e00)) ]; then echo current
+  elif [ "$id" -ge $((0x1d80)) ]; then echo Volta
+  elif [ "$id" -ge $((0x1b00)) ] || { [ "$id" -ge $((0x15f0)) ] && [ "$id" -lt $((0x1600)) ]; }; then echo Pascal
+  else echo "older than Pascal"
+  fi
+}
+
+# The engine's image for current cards wants driver 580 at least, Debian 13's own is 550; 580 is the last that drives the older
+# ones (docs/models.md).
+check_nvidia() {
+  branch=$(sed 's/[.].*//' /sys/module/nvidia/version 2>/dev/null || true)
+  for gpu in $(gpus 0x10de); do
+    name=$(generation "$gpu")
+    case $name in
+      current) remedy="Install driver 580 or newer, from NVIDIA's own repository: Debian 13's own is 550. Then reboot." ;;
+      *) remedy="Install driver 580, the last that drives it, from NVIDIA's own repository. Then reboot." ;;
+    esac
+    state=ok
+    if [ -z "$branch" ]; then
+      state=problem found="its driver is not loaded"
+    elif [ "$(basename "$(readlink "$gpu/driver")")" != nvidia ]; then
+      state=problem found="driver $branch does not drive it"
+    elif [ "$name" = current ] && [ "$branch" -lt 580 ]; then
+      state=problem found="driver $branch is too old for the engines"
+    else
+      found="driver $branch drives it"
+    fi
+    result "GPU ${gpu##*/}" "$state" "there is a GPU of NVIDIA ($name), and $found" "$remedy"
+    case $name in
+      current | Pascal) ;;
+      *) result "profile of ${gpu##*/}" warning "no resource profile serves the GPU ${gpu##*/} ($name)" \
+        "Models run on Pascal, and on Turing or newer (docs/models.md)." ;;
+    esac
+  done
 }
 
 # K3s looks for it when it starts. With NRI nobody needs it.
 check_container_toolkit() {
-  [ "$GPU_RUNTIME" = runtimeclass ] && has_gpu 0x10de || return 0
+  [ "$GPU_RUNTIME" = runtimeclass ] && [ -n "$(gpus 0x10de)" ] || return 0
   command -v nvidia-container-runtime >/dev/null && state=ok || state=problem
   result "NVIDIA container toolkit" "$state" "the container toolkit is $([ "$state" = ok ] || echo "not ")there" \
     "Install nvidia-container-toolkit from NVIDIA's own repository, or set runtime = \"nri\" in [gpu]."
 }
 
-# gpu <vendor id> <name> <what shows that its driver is loaded> <remedy>
-gpu() {
-  has_gpu "$1" || return 0
-  [ -e "$3" ] && state=ok || state=problem
-  result "$2 driver" "$state" "there is a GPU of $2, and its driver is $([ "$state" = ok ] || echo "not ")loaded" "$4"
+check_amd() {
+  [ -n "$(gpus 0x1002)" ] || return 0
+  [ -e /sys/module/amdgpu ] && state=ok || state=problem
+  result "AMD driver" "$state" "there is a GPU of AMD, and its driver is $([ "$state" = ok ] || echo "not ")loaded" \
+    "Install its firmware: apt-get install -y firmware-amd-graphics (component non-free-firmware), then reboot."
 }
 
 check_system
@@ -218,9 +258,9 @@ if command -v curl >/dev/null; then
 fi
 check_own_address
 check_cluster_networks
-gpu 0x10de NVIDIA /proc/driver/nvidia/version "Install it: apt-get install -y nvidia-driver (component non-free), then reboot."
+check_nvidia
 check_container_toolkit
-gpu 0x1002 AMD /sys/module/amdgpu "Install its firmware: apt-get install -y firmware-amd-graphics (component non-free-firmware), then reboot."
+check_amd
 
 [ "${REPORT:-}" = yes ] && exit 0
 [ "$problems" -eq 0 ] || die "preflight found $problems problem(s); nothing was changed on this server"
