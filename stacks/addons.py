@@ -140,7 +140,8 @@ class Addons:
                 "ingress-nginx is archived upstream since March 2026 and gets no more security fixes;"
                 ' [ingress] controller = "traefik" is the maintained choice'
             )
-        addresses = MetalLb(stack, "metallb", MetalLbProps(given=self._given(), address_range=str(location.network.load_balancer_range)))
+        ranges = [str(part) for part in location.network.load_balancer_range.parts]
+        addresses = MetalLb(stack, "metallb", MetalLbProps(given=self._given(), address_ranges=ranges))
         certificates = CertificatesProps(
             given=self._given(),
             authority=location.certificates.issuer,

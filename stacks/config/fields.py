@@ -10,6 +10,7 @@ import base64
 import re
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address
+from itertools import pairwise
 from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 
@@ -18,11 +19,14 @@ from pydantic import AfterValidator, BeforeValidator
 from stacks.config.currencies import CURRENCIES
 
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 HOST_KEY_TYPE = "ecdsa-sha2-nistp256"
 HOST_KEY_BYTES = 104
 MAX_NAME = 253
 """Most characters that a DNS name may have (RFC 1035)."""
+PRIVATE_NETWORKS = tuple(IPv4Network(network) for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"))
+"""Networks that the internet does not use: private ones (RFC 1918), and what carriers have between them and us (RFC 6598)."""
 _THIS_MACHINE = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
 
 
@@ -38,6 +42,19 @@ class AddressRange:
 
     def __str__(self) -> str:
         return f"{self.first}-{self.last}"
+
+
+@dataclass(frozen=True)
+class AddressRanges:
+    """One or several ranges, as they stand in the location file."""
+
+    parts: tuple[AddressRange, ...]
+
+    def __contains__(self, address: IPv4Address) -> bool:
+        return any(address in part for part in self.parts)
+
+    def __str__(self) -> str:
+        return ", ".join(str(part) for part in self.parts)
 
 
 def _matching(pattern: str, what: str, example: str, rule: str) -> AfterValidator:
@@ -61,7 +78,7 @@ def _label(value: str) -> str:
 
 
 def _hostname(value: str) -> str:
-    if "." not in value or not _is_name(value) or value.rsplit(".", maxsplit=1)[-1].isdigit():
+    if "." not in value or not _is_name(value):
         raise ValueError(
             f"{value!r} is not a host name; write it like 'stalpeni.example.com': lower case, "
             "labels of a-z, 0-9 and - with dots between, no scheme, port, path or wildcard"
@@ -73,16 +90,23 @@ def _ipv4(value: object) -> IPv4Address:
     try:
         address = IPv4Address(str(value))
     except ValueError as error:
-        remedy = "IPv6 is not built yet: name the IPv4 address" if _is_ipv6(str(value)) else "write it like '192.168.1.11'"
+        remedy = _instead(value, "write it like '192.168.1.11'")
         raise ValueError(f"{value!r} is not an IPv4 address; {remedy}") from error
     if reason := _no_host(address):
         raise ValueError(f"{value!r} is {reason}, which no machine can have as its own; name the machine's address on its network")
     return address
 
 
+def _instead(value: object, remedy: str) -> str:
+    """*remedy*, but where *value* is made of IPv6 addresses, which no remedy of its form helps."""
+    parts = re.split("[-,]", value) if isinstance(value, str) else []
+    return "IPv6 is not supported, nor is dual stack: write the IPv4 one" if any(map(_is_ipv6, parts)) else remedy
+
+
 def _is_ipv6(value: str) -> bool:
+    """Whether *value* is an IPv6 address or network; in brackets, too, as in a URL."""
     try:
-        IPv6Address(value.strip("[]"))
+        IPv6Address(value.strip().partition("/")[0].strip("[]"))
     except AddressValueError:
         return False
     return True
@@ -104,22 +128,46 @@ def _subnet(value: object) -> IPv4Network:
     try:
         subnet = IPv4Network(str(value))
     except ValueError as error:
-        raise ValueError(f"{value!r} is not an IPv4 subnet ({error}); write it like '192.168.1.0/24'") from error
+        remedy = _instead(value, "write it like '192.168.1.0/24'")
+        raise ValueError(f"{value!r} is not an IPv4 subnet ({error}); {remedy}") from error
     if reason := _no_host(subnet.network_address) or _no_host(subnet.broadcast_address):
         raise ValueError(f"{value!r} holds what is {reason}, which no machine can have as its own; write it like '192.168.1.0/24'")
     return subnet
 
 
-def _address_range(value: object) -> AddressRange:
-    if isinstance(value, AddressRange):
-        return value
-    first, dash, last = str(value).partition("-")
-    try:
-        parsed = AddressRange(IPv4Address(first.strip()), IPv4Address(last.strip()))
-    except ValueError as error:
+def _own_network(value: object) -> IPv4Network:
+    network = _subnet(value)
+    if not any(network.subnet_of(private) for private in PRIVATE_NETWORKS):
         raise ValueError(
-            f"{value!r} is not an address range; write the first and the last address, like '192.168.1.240-192.168.1.245'"
-        ) from error
+            f"{value!r} is not private, and what has an address there on the internet would be out of the cluster's reach; "
+            f"choose one within {', '.join(str(private) for private in PRIVATE_NETWORKS)}"
+        )
+    return network
+
+
+def _address_ranges(value: object) -> AddressRanges:
+    """Raises ValueError also where two parts share addresses, which MetalLB refuses."""
+    if isinstance(value, AddressRanges):
+        return value
+    texts: list[object] = list(value) if isinstance(value, list | tuple) else [value]  # pyright: ignore[reportUnknownArgumentType]
+    if not texts:
+        raise ValueError("it is empty; write a range like '192.168.1.240-192.168.1.245'")
+    parts = tuple(_address_range(text) for text in texts)
+    for lower, upper in pairwise(sorted(parts, key=lambda part: part.first)):
+        if upper.first <= lower.last:
+            raise ValueError(f"{lower} and {upper} overlap; give each address once")
+    return AddressRanges(parts)
+
+
+def _address_range(value: object) -> AddressRange:
+    text = str(value)
+    first, dash, last = text.partition("-")
+    try:
+        ends = IPv4Network(text) if "/" in text else (IPv4Address(first.strip()), IPv4Address(last.strip()))
+    except ValueError as error:
+        remedy = _instead(value, "write the first and the last address, like '192.168.1.240-192.168.1.245', or a subnet")
+        raise ValueError(f"{value!r} is not an address range ({error}); {remedy}") from error
+    parsed = AddressRange(ends[0], ends[-1])
     if parsed.first > parsed.last:
         raise ValueError(f"{value!r} is reversed: {first} comes after {last}; write '{last}{dash}{first}'")
     _ipv4(parsed.first)
@@ -128,18 +176,25 @@ def _address_range(value: object) -> AddressRange:
 
 
 def _reached_at(value: object) -> str:
-    """A host name, of one label too, or an IPv4 address; this machine's own where a tunnel ends."""
     text = str(value)
-    if re.fullmatch(r"127(\.[0-9]{1,3}){3}", text):
-        return str(IPv4Address(text))
-    if re.fullmatch(r"[0-9.]+", text) or _is_ipv6(text):
-        return str(_ipv4(text))
-    if not _is_name(text):
+    if not _is_name(text) and not re.fullmatch(r"[0-9a-fx.]+", text) and not _is_ipv6(text):
         raise ValueError(
             f"{text!r} is neither a host name nor an address; write it like '203.0.113.10' or 'line.example.com': "
             "the port is ssh_port, and the login is always root's"
         )
-    return text
+    return _host(text)
+
+
+def _host(text: str) -> str:
+    """A host name, of one label too, or an IPv4 address; this machine's own where a tunnel ends.
+
+    Raises ValueError, and so for what programs read as an address though it is not written as one: `127.1`, `0x7f000001`.
+    """
+    if _is_name(text):
+        return text
+    if re.fullmatch(r"127(\.[0-9]{1,3}){3}", text):
+        return str(IPv4Address(text))
+    return str(_ipv4(text))
 
 
 def address_of(host: str) -> IPv4Address | None:
@@ -147,8 +202,15 @@ def address_of(host: str) -> IPv4Address | None:
     return IPv4Address(host) if host.replace(".", "").isdigit() else None
 
 
+def url_host(url: str) -> str:
+    """The host that a Url, an HttpsUrl or an S3Endpoint leads to; of Charts in a folder none, an empty text."""
+    return urlsplit(url).hostname or ""
+
+
 def _is_name(text: str) -> bool:
-    return len(text) <= MAX_NAME and all(_LABEL.fullmatch(label) for label in text.split("."))
+    """Whether *text* is a host name; one that ends in a number is an address to resolvers (inet_aton) and browsers."""
+    labels = text.split(".")
+    return len(text) <= MAX_NAME and all(_LABEL.fullmatch(label) for label in labels) and not _NUMBER.fullmatch(labels[-1])
 
 
 def _split_url(value: str, schemes: tuple[str, ...]) -> SplitResult:
@@ -167,8 +229,10 @@ def _split_url(value: str, schemes: tuple[str, ...]) -> SplitResult:
         raise ValueError("it names a user or a password, and a location file holds no secret; write it without what stands before @")
     if not url.hostname or port == 0 or url.netloc.endswith(":"):
         raise ValueError(f"{value!r} is not a URL; write it like {example!r}")
-    if not (_is_name(url.hostname) or re.fullmatch(r"[0-9.]+", url.hostname)):
-        raise ValueError(f"{value!r} names the host {url.hostname!r}, which no host name is; write it like {example!r}")
+    try:
+        _host(url.hostname)
+    except ValueError as error:
+        raise ValueError(f"{value!r} names a host that there cannot be: {error}; write it like {example!r}") from error
     return url
 
 
@@ -243,7 +307,8 @@ Label = Annotated[str, AfterValidator(_label)]
 Hostname = Annotated[str, AfterValidator(_hostname)]
 Ipv4 = Annotated[IPv4Address, BeforeValidator(_ipv4)]
 Subnet = Annotated[IPv4Network, BeforeValidator(_subnet)]
-Range = Annotated[AddressRange, BeforeValidator(_address_range)]
+OwnNetwork = Annotated[IPv4Network, BeforeValidator(_own_network)]
+Ranges = Annotated[AddressRanges, BeforeValidator(_address_ranges)]
 ReachedAt = Annotated[str, BeforeValidator(_reached_at)]
 Url = Annotated[str, AfterValidator(_url)]
 HttpsUrl = Annotated[str, AfterValidator(_https_url)]

@@ -26,9 +26,14 @@ class LocationError(Exception):
     """Location files that cannot be used; `problems` has one line for each reason."""
 
     def __init__(self, problems: list[str]) -> None:
-        self.problems = problems
+        self.problems = [_printable(problem) for problem in problems]
         count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-        super().__init__("\n".join([f"{count} in the location files:", *(f"  {problem}" for problem in problems)]))
+        super().__init__("\n".join([f"{count} in the location files:", *(f"  {problem}" for problem in self.problems)]))
+
+
+def _printable(text: str) -> str:
+    """What a terminal would obey, or not show, as an escape sequence: keys and names come from the file as they stand there."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 def location_names(folder: Path = LOCATIONS) -> list[str]:

@@ -7,11 +7,11 @@ does not hide the problems of the others. A rule yields sentences: the value, th
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from stacks.config.fields import address_of
+from stacks.config.fields import address_of, url_host
 from stacks.config.schema import Location
 
 Check = Callable[[Location], Iterator[str]]
@@ -30,6 +30,7 @@ MOST_VOTERS = 5
 """What etcd's documentation recommends at most for production (etcd.io/docs, FAQ)."""
 NODE_PREFIX = 24
 """Each server takes so large a part of cluster_cidr for its pods (kube-controller-manager's default, which K3s keeps)."""
+CLUSTER_NETWORKS = ("cluster_cidr", "service_cidr")
 BUGGY = (0, 255)
 """Last bytes of the addresses that MetalLB leaves out, since some equipment does not answer them."""
 SERVICE_PREFIXES = range(12, 25)
@@ -108,8 +109,9 @@ def addresses_do_not_collide(location: Location) -> Iterator[str]:
             yield f"network.api_vip: {vip} is server {server.name}'s own ip; name an address that no server has"
         if server.ip in span:
             yield f"network.load_balancer_range: {span} holds server {server.name}'s ip {server.ip}; choose a range without servers"
-    if vip and vip in span:
-        yield f"network.api_vip: {vip} is inside load_balancer_range {span}, so MetalLB may give it away; choose one outside"
+    for key, address in [*([("network.api_vip", vip)] if vip else []), *_ways_in(location)]:
+        if address in span:
+            yield f"{key}: {address} is inside load_balancer_range {span}, so MetalLB may give it away; choose one outside"
     if network.ingress_ip not in span:
         yield f"network.ingress_ip: {network.ingress_ip} is outside load_balancer_range {span}; choose one inside, or widen the range"
 
@@ -118,7 +120,7 @@ def addresses_do_not_collide(location: Location) -> Iterator[str]:
 def networks_of_the_cluster_are_apart(location: Location) -> Iterator[str]:
     """K3s routes its own networks to itself on every server: whatever else has an address there is out of reach from then on."""
     network = location.network
-    own = {"cluster_cidr": network.cluster_cidr, "service_cidr": network.service_cidr}
+    own: dict[str, IPv4Network] = {key: getattr(network, key) for key in CLUSTER_NETWORKS}
     if network.cluster_cidr.overlaps(network.service_cidr):
         yield f"network.cluster_cidr: {network.cluster_cidr} and service_cidr {network.service_cidr} overlap; give each its own"
     for key, cidr in own.items():
@@ -128,9 +130,35 @@ def networks_of_the_cluster_are_apart(location: Location) -> Iterator[str]:
                 f"them, when K3s starts; set network.{key} to a private network that nothing else uses, or correct network.subnet"
             )
             continue
-        for name, address in _outside_addresses(location):
-            if address in cidr:
-                yield f"{name}: {address} is inside network.{key} {cidr}, which is the cluster's own; correct it, or set network.{key}"
+        yield from _within(key, cidr, _outside_addresses(location))
+
+
+@rule("network", "backup", "control", "mirrors")
+def urls_lead_out_of_the_cluster(location: Location) -> Iterator[str]:
+    """What pods and servers call has to be where packets leave the cluster."""
+    for key in CLUSTER_NETWORKS:
+        yield from _within(key, getattr(location.network, key), _called_addresses(location))
+
+
+def _within(key: str, cidr: IPv4Network, addresses: Iterable[tuple[str, IPv4Address]]) -> Iterator[str]:
+    for name, address in addresses:
+        if address in cidr:
+            yield f"{name}: {address} is inside network.{key} {cidr}, which is the cluster's own; correct it, or set network.{key}"
+
+
+def _called_addresses(location: Location) -> Iterator[tuple[str, IPv4Address]]:
+    """The addresses that URLs name; what a name leads to is not known here."""
+    mirrors, control, backup = location.mirrors, location.control, location.backup
+    urls = {
+        "backup.s3.endpoint": backup and backup.s3.endpoint,
+        "control.odoo.url": control.odoo and control.odoo.url,
+        "mirrors.k3s": mirrors.k3s,
+        "mirrors.images": mirrors.images,
+        "mirrors.charts": mirrors.charts,
+    }
+    for key, url in urls.items():
+        if url and (address := address_of(url_host(url))):
+            yield key, address
 
 
 @rule("servers", "network")
@@ -185,12 +213,18 @@ def _outside_addresses(location: Location) -> Iterator[tuple[str, IPv4Address]]:
     network = location.network
     yield from _on_the_wire(location)
     yield "network.ingress_ip", network.ingress_ip
-    yield "network.load_balancer_range", network.load_balancer_range.first
-    yield "network.load_balancer_range", network.load_balancer_range.last
-    if network.api_address:
-        yield "network.api_address", network.api_address
+    for part in network.load_balancer_range.parts:
+        yield "network.load_balancer_range", part.first
+        yield "network.load_balancer_range", part.last
     if location.dns and location.dns.public_address:
         yield "dns.public_address", location.dns.public_address
+    yield from _ways_in(location)
+
+
+def _ways_in(location: Location) -> Iterator[tuple[str, IPv4Address]]:
+    """Where Terraform and people reach the location's servers, as far as it is an address of its own."""
+    if location.network.api_address:
+        yield "network.api_address", location.network.api_address
     for server in location.servers:
         if server.ssh_host and (address := address_of(server.ssh_host)):
             yield f"servers.{server.name}.ssh_host", address
@@ -205,9 +239,9 @@ def addresses_are_on_the_subnet(location: Location) -> Iterator[str]:
     for key, address in _on_the_wire(location):
         if address not in location.subnet:
             yield f"{key}: {address} is not on the servers' subnet {location.subnet}; {remedy}"
-    span = location.network.load_balancer_range
-    if span.first not in location.subnet or span.last not in location.subnet:
-        yield f"network.load_balancer_range: {span} is not on the servers' subnet {location.subnet}; {remedy}"
+    for span in location.network.load_balancer_range.parts:
+        if span.first not in location.subnet or span.last not in location.subnet:
+            yield f"network.load_balancer_range: {span} is not on the servers' subnet {location.subnet}; {remedy}"
 
 
 @rule("dns")

@@ -25,8 +25,9 @@ from stacks.config.fields import (
     Month,
     OdooDatabase,
     Organization,
+    OwnNetwork,
     ProductReference,
-    Range,
+    Ranges,
     ReachedAt,
     Region,
     S3Endpoint,
@@ -36,8 +37,11 @@ from stacks.config.fields import (
     host_key_problem,
 )
 
-Gibibytes = Annotated[int, Field(gt=0)]
+# All are bounded, so that no slip of a digit becomes a number that a program behind this one cannot hold.
+Gibibytes = Annotated[int, Field(gt=0, le=2**20)]
 Slots = Annotated[int, Field(gt=0)]
+Amount = Annotated[Decimal, Field(gt=0, lt=10**12, decimal_places=12)]
+Ratio = Annotated[Decimal, Field(gt=1, lt=10**6, decimal_places=12)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -58,11 +62,11 @@ class Network(Section):
 
     api_vip: Ipv4 | None = None
     ingress_ip: Ipv4
-    load_balancer_range: Range
+    load_balancer_range: Ranges
     api_address: Ipv4 | None = None
     subnet: Subnet | None = None
-    cluster_cidr: Subnet = IPv4Network("10.42.0.0/16")
-    service_cidr: Subnet = IPv4Network("10.43.0.0/16")
+    cluster_cidr: OwnNetwork = IPv4Network("10.42.0.0/16")
+    service_cidr: OwnNetwork = IPv4Network("10.43.0.0/16")
 
 
 class Server(Section):
@@ -170,33 +174,33 @@ class Odoo(Section):
 
     url: HttpsUrl
     database: OdooDatabase
-    company: int = Field(gt=0)
+    company: int = Field(gt=0, lt=2**31)  # as Odoo counts records: a PostgreSQL integer
     product: ProductReference
 
 
 class Brakes(Section):
     """Amounts (in the location's currency) and a ratio to last month above which an invoice or a run is held."""
 
-    invoice: Decimal = Field(gt=0)
-    run: Decimal = Field(gt=0)
-    change: Decimal = Field(gt=1)
+    invoice: Amount
+    run: Amount
+    change: Ratio
 
 
 class DollarRate(Section):
     """How many dollars one unit of the currency is, and of which day: the price lists for others are in dollars by their formats."""
 
-    rate: Decimal = Field(gt=0)
+    rate: Amount
     date: date
 
 
 class Bounds(Section):
     """The largest price of a token or a request, the largest first one, and what one request may cost, in the location's currency."""
 
-    token: Decimal = Field(gt=0)
-    request: Decimal = Field(gt=0)
-    first_token: Decimal = Field(gt=0)
-    first_request: Decimal = Field(gt=0)
-    row: Decimal = Field(gt=0)
+    token: Amount
+    request: Amount
+    first_token: Amount
+    first_request: Amount
+    row: Amount
 
 
 class Control(Section):

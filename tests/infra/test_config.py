@@ -12,8 +12,9 @@ from pydantic import BaseModel
 
 import main
 from stacks.config.currencies import CURRENCIES
-from stacks.config.loader import LOCATIONS, LocationError, load_location, load_locations, sections_in
+from stacks.config.loader import LOCATIONS, LocationError, load_location, load_locations, parse_location, sections_in
 from stacks.config.schema import Location
+from tests.infra.test_hostile_values import fields, value_at, with_value
 
 INVALID = Path(__file__).parent / "invalid"
 RULES = sorted(path.stem for path in INVALID.glob("*.toml"))
@@ -164,3 +165,65 @@ def test_a_file_that_an_editor_began_with_a_mark_is_read(tmp_path: Path) -> None
 def test_the_currencies_are_those_that_are_legal_tender_somewhere() -> None:
     used = {code for territory in get_global("territory_currencies") for code in get_territory_currencies(territory, tender=True)}
     assert used - CURRENCIES == set(), "a country has a new one"
+
+
+def changed(**network: str) -> str:
+    """The file of `local` with other lines in [network]."""
+    lines = "\n".join(f"{key} = {value}" for key, value in network.items())
+    return (LOCATIONS / "local.toml").read_text().replace("[network]", f"[network]\n{lines}")
+
+
+@pytest.mark.parametrize("network", ["10.0.0.0/16", "172.31.0.0/16", "192.168.64.0/18", "100.64.0.0/10"])
+def test_the_clusters_networks_may_be_any_that_the_internet_does_not_use(tmp_path: Path, network: str) -> None:
+    (tmp_path / "mine.toml").write_text(changed(cluster_cidr=f'"{network}"'))
+    assert str(load_locations(tmp_path)["mine"].network.cluster_cidr) == network
+
+
+def test_metallb_may_have_several_ranges_and_subnets_and_the_ingress_listens_in_any(tmp_path: Path) -> None:
+    text = (
+        (LOCATIONS / "local.toml")
+        .read_text()
+        .replace('"192.168.1.240-192.168.1.245"', '["192.168.1.32/28", "192.168.1.240 - 192.168.1.240"]')
+    )
+    (tmp_path / "mine.toml").write_text(text)
+    span = load_locations(tmp_path)["mine"].network.load_balancer_range
+    assert [str(part) for part in span.parts] == ["192.168.1.32-192.168.1.47", "192.168.1.240-192.168.1.240"]
+    (tmp_path / "mine.toml").write_text(text.replace('"192.168.1.240"', '"192.168.1.48"'))
+    with pytest.raises(
+        LocationError, match=r"192\.168\.1\.48 is outside load_balancer_range 192\.168\.1\.32-192\.168\.1\.47, 192\.168\.1\.240"
+    ):
+        load_locations(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        r'[[servers]]\nname = "a\u001b[2Jb"\nip = "1"',
+        r'"a\u001b[2Jb" = 1',
+        r'[network]\n"a\u009b2Jb" = 1',
+        r'domain = "a\u001b[2Jb"',
+        r'[[operators]]\nemail = "a\u202eb"',
+        r'protect = "a\u0007\u0000b"',
+    ],
+)
+def test_what_a_terminal_would_obey_is_told_as_an_escape_sequence(tmp_path: Path, line: str) -> None:
+    (tmp_path / "mine.toml").write_text(line.replace("\\n", "\n"))
+    with pytest.raises(LocationError) as refused:
+        load_locations(tmp_path)
+    told = str(refused.value)
+    assert [character for character in told if not character.isprintable() and character != "\n"] == []
+    assert any(escaped in told for escaped in (r"\x1b[2J", r"\x9b2J", r"\u202e", r"\x07\x00"))
+    assert "".join(refused.value.problems).isprintable()
+
+
+@pytest.mark.parametrize("value", ["1E+999999", "1E-999999", "1" * 4000, "-1", "0", "NaN", "inf", "0." + "0" * 20 + "1"])
+def test_every_number_is_bounded(value: str) -> None:
+    accepted = []
+    for path in fields():
+        if isinstance(value_at(path), bool) or not isinstance(value_at(path), int | float):
+            continue
+        with pytest.raises(LocationError) as refused:
+            parse_location(with_value(path, value), "x.toml")
+        if not any(str(path[-1]) in problem for problem in refused.value.problems):
+            accepted.append(path)
+    assert accepted == []

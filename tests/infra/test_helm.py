@@ -185,7 +185,7 @@ def test_protected_objects_fail_a_plan_that_would_destroy_them() -> None:
 
 def metallb(*, monitored: bool = False) -> Document:
     def build(stack: TerraformStack) -> None:
-        props = MetalLbProps(given=given(stack, monitored=monitored), address_range="192.168.1.240-192.168.1.245")
+        props = MetalLbProps(given=given(stack, monitored=monitored), address_ranges=["192.168.1.240-192.168.1.245"])
         MetalLb(stack, "metallb", props)
 
     return synthesise(build)

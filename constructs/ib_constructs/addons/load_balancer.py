@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +19,10 @@ POOL = "location"
 
 @dataclass(frozen=True, kw_only=True)
 class MetalLbProps:
-    """`address_range`: `first-last`, inclusive, free addresses on the servers' subnet."""
+    """`address_ranges`: each `first-last`, inclusive, free addresses on the servers' subnet."""
 
     given: AddonProps
-    address_range: str
+    address_ranges: Sequence[str]
 
 
 class MetalLb(Construct):
@@ -44,7 +45,7 @@ class MetalLb(Construct):
             "apiVersion": "metallb.io/v1beta1",
             "kind": "IPAddressPool",
             "metadata": {"name": POOL},
-            "spec": {"addresses": [props.address_range], "avoidBuggyIPs": True},
+            "spec": {"addresses": list(props.address_ranges), "avoidBuggyIPs": True},
         }
         advertisement = {
             "apiVersion": "metallb.io/v1beta1",

@@ -13,6 +13,7 @@ from cdktf_cdktf_provider_helm.release import Release, ReleasePostrender, Releas
 from constructs import Construct
 
 from ib_constructs.base.namespace import Namespace
+from ib_constructs.base.yaml_text import GoDumper
 from ib_constructs.versions import Chart
 
 OBJECTS_CHART = Path(__file__).parent / "charts" / "objects"
@@ -144,7 +145,7 @@ class Objects(Construct):
         )
 
 
-class _Plain(yaml.SafeDumper):
+class _Plain(GoDumper):
     """A fragment that several places share is written out in each of them: a plan is read by people."""
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML's own parameter

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ib_constructs.base.yaml_text import as_yaml
 from ib_constructs.cluster import k3s_files
 from ib_constructs.cluster.identity import ADMIN_GROUP
-from ib_constructs.cluster.k3s_files import CONFIG_DIR, as_yaml
+from ib_constructs.cluster.k3s_files import CONFIG_DIR
 from ib_constructs.versions import KUBE_VIP_IMAGE
 
 ADMIN_KUBECONFIG = f"{CONFIG_DIR}/k3s.yaml"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import yaml
 from cdktf import Fn
+
+from ib_constructs.base.yaml_text import as_yaml
 
 CONFIG_DIR = "/etc/rancher/k3s"
 OIDC_PREFIX = "oidc:"
@@ -126,8 +127,3 @@ def cluster_admins(name: str, kind: str, subjects: Sequence[str]) -> str:
             "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": subject} for subject in subjects],
         }
     )
-
-
-def as_yaml(value: dict[str, Any]) -> str:
-    """*value* as YAML, its keys in the order in which they were written."""
-    return yaml.safe_dump(value, sort_keys=False)

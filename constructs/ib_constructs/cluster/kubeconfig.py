@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
 from cdktf import Fn
 
+from ib_constructs.base.yaml_text import as_yaml
 from ib_constructs.cluster.identity import Identity
 
 
@@ -71,4 +71,4 @@ class Kubeconfig:
             "contexts": [{"name": self.location, "context": {"cluster": self.location, "user": f"{self.location}-{user_name}"}}],
             "current-context": self.location,
         }
-        return yaml.safe_dump(config, sort_keys=False, width=100_000)
+        return as_yaml(config, width=100_000)
