@@ -21,13 +21,12 @@ from control_app.gateway.port import PROVIDER, GatewayError
 from control_app.gateway.proofs import proofs
 from control_app.gateway.publication import sheet_state
 from control_app.ledger.clocks import ApartError, compared
-from control_app.ledger.hold import REASONS
 from control_app.ledger.holds import Holds
 from control_app.ledger.names import customer_number
 from control_app.ledger.progress import complete_through
 from control_app.ledger.reader import UsageReader
 from control_app.ledger.sync import Sync
-from control_app.ledger.unrated import causes
+from control_app.ledger.unrated import WHY, causes
 from control_app.ledger.usage import Usage, total
 from control_app.pricing.port import SourceError
 from control_app.service.assembly import Parts, jobs_of, read_counters
@@ -290,9 +289,9 @@ def _holds(parts: Parts) -> str:
     """The holds of last month, which is the next to be billed; what is not rated a line a model, whoever used it."""
     before = previous_month(month_of(microseconds(parts.clock())))
     found = Holds(parts.db, parts.settings.invoicing.cancel_brake).within(month_range(before))
-    others = [f"{hold.code}: {hold.message} ({hold.remedy})" for hold in found if hold.code != "unrated"]
+    others = [f"{hold.code}: {hold.message} ({hold.remedy})" for hold in found if hold.code not in WHY]
     unrated = [
-        f"unrated: {cause.message()}; customers: {len(cause.requests)} ({REASONS['unrated'].remedy})"
+        f"{cause.code}: {cause.message()}; customers: {len(cause.requests)} ({cause.remedy})"
         for cause in causes(parts.db, month_range(before))
     ]
     if found:

@@ -78,11 +78,13 @@ class Billing:
 
         def write() -> Intent | Sequence[Hold]:
             nonlocal invoice, body
-            # Anew: rows may have come since the plan was made.
+            # Anew, and judged anew where that matters: rows may have come since the plan was made, and some change no amount.
             invoice = self.planning.bills.of_customer(month, customer, self.plan.tenders.of) or invoice
             body = self._body(invoice)
-            is_known = invoice.exact == self.plan.exact[customer]
-            if holds := (self.plan if is_known else self.planning.renewed(self.plan)).holds(invoice):
+            holds = self.plan.holds(invoice)
+            if invoice.exact != self.plan.exact[customer] or (invoice.unrated and not holds):
+                holds = self.planning.renewed(self.plan).holds(invoice)
+            if holds:
                 return holds
             ref, opened = self.plan.refs[customer], self.plan.judge.opens(invoice)
             # Who has nothing to pay needs no partner.

@@ -58,11 +58,6 @@ class Judge:
         if self.opens(invoice) == "draft":
             found += [*self.settings, *partner, *self._brakes(invoice)]
         found = [hold for hold in found if not self.is_released(customer, hold.words)]
-        codes = {hold.code for hold in found}
-        if invoice.unrated and "unrated" not in codes:
-            # Of usage that came late: what is at stake is told with its own month.
-            models = ", ".join(sorted({repr(part.model) for part in invoice.models if part.usage.unrated}))
-            found.append(hold_for("unrated", f"{invoice.unrated} requests of {models} have no price", self.now, customer))
         if not invoice.adds_up:
             found.append(hold_for("lines-differ", "the lines are not what the rows add up to", self.now, customer))
         return [replace(hold, since=self.since.get((customer, *hold.words), hold.since)) for hold in found]

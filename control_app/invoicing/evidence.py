@@ -10,8 +10,9 @@ from control_app.accounting.port import Problem
 from control_app.core.numbers import CustomerNo, Month, Pico
 from control_app.core.time import month_range
 from control_app.invoicing.checks import Brakes, Judge, run_brake
-from control_app.ledger.hold import Hold, may_be_released
+from control_app.ledger.hold import Hold, hold_for, may_be_released
 from control_app.ledger.holds import Holds
+from control_app.ledger.unrated import late_causes
 from control_app.storage.database import Db
 
 
@@ -32,6 +33,9 @@ def judge(  # noqa: PLR0913 (what a month is judged by)
     own: defaultdict[CustomerNo, list[Hold]] = defaultdict(list)
     for hold in Holds(db, brakes.cancelled).within(month_range(month)):
         (everybody if hold.customer is None else own[hold.customer]).append(hold)
+    for cause in late_causes(db, month):
+        for customer in cause.requests:
+            own[customer].append(hold_for(cause.code, cause.message(customer), now, customer))
     everybody += run_brake(currency, brakes, exact, month, now)
     query = "SELECT customer, code, message, since FROM invoice_holds WHERE month = ? AND ref = ''"
     since = {(customer, code, message): at for customer, code, message, at in db.connection.execute(query, [month])}

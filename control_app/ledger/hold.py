@@ -42,6 +42,11 @@ REASONS: Mapping[str, Reason] = {
     "unrated": _ledgers(
         "give the model a price (its annotation), or accept the one that waits; rows since its creation are rated then", releasable=False
     ),
+    "too-dear": _ledgers(
+        "look at the rows in the gateway's log; let CONTROL_BOUND_ROW (bounds.row in a location file) be what the dearest costs, or more,"
+        " and restart the service, whose next pass rates them. What no request can have cost is billed then, and credited by its invoice",
+        releasable=False,
+    ),
     "unmapped-key": _ledgers("give the key to a customer at the gateway; its rows follow", releasable=False),
     "not-read": _ledgers("wait for the next pass, or look why it fails (control doctor)", releasable=False),
     "lost-customer": _ledgers(

@@ -110,7 +110,7 @@ class Holds:
             return
         for cause in causes(self._db, verdict.within):
             for customer in cause.requests:
-                yield hold_for("unrated", cause.message(customer), _second(verdict.within.start), customer)
+                yield hold_for(cause.code, cause.message(customer), _second(verdict.within.start), customer)
 
     def _cancelled(self, verdict: Verdict) -> Iterator[Hold]:
         if not any(used.cancelled for used in verdict.usage.values()):

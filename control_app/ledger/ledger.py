@@ -14,7 +14,7 @@ from control_app.core.numbers import CustomerNo, KeyNo, Month
 from control_app.core.time import DAY
 from control_app.gateway.port import Row, Unreadable, UsageRow
 from control_app.ledger.absurd import STAGE_ASIDE
-from control_app.ledger.statements import CARRY, INGEST, STAGE, STAGES, correct
+from control_app.ledger.statements import CARRY, INGEST, STAGE, STAGES, UNRATED, correct
 from control_app.storage.database import Db
 
 
@@ -66,15 +66,15 @@ class Ledger:
         return changed
 
     def correct(self, key: KeyNo | None = None, model: int | None = None, since: int = 0) -> int:
-        """Attribute and rate anew the rows of a *key*, or those of a *model* without a price, that started *since*; how many were.
+        """Attribute and rate anew the rows of a *key*, or those of a *model* that are not rated, that started *since*; how many were.
 
         Rows of periods that are closed for their customer stay as they were billed. Day by day: others write in between.
         """
         if key is not None:
             days = "SELECT DISTINCT day FROM days WHERE key = ? AND day >= ?"
             return self._again(days, "key = :value", key, since)
-        days = f"SELECT DISTINCT at / {DAY} FROM requests WHERE model = ? AND price IS NULL AND at >= ? * {DAY}"
-        return self._again(days, "model = :value AND price IS NULL", model, since)
+        days = f"SELECT DISTINCT at / {DAY} FROM requests WHERE model = ? AND {UNRATED} AND at >= ? * {DAY}"
+        return self._again(days, f"model = :value AND {UNRATED}", model, since)
 
     def _again(self, days: str, which: str, value: int | None, since: int) -> int:
         changed = 0

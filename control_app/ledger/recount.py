@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from control_app.core.time import DAY, HOUR
 from control_app.ledger.columns import ANY, CELL, COUNTED, KEPT, MONTH_OF_DAY, PART_OF_DAY, listed
-from control_app.ledger.statements import AMOUNT, BILLED_NOW, OF_OURS, RATES, WITH_ADAPTERS
+from control_app.ledger.statements import AMOUNT, BILLED, BILLED_NOW, OF_OURS, RATES, WITH_ADAPTERS
 
 
 class RecountError(Exception):
@@ -37,7 +37,7 @@ _MODEL_HOURS = f"""SELECT r.at / {HOUR}, {WITH_ADAPTERS}, sum(r.succeeded) FROM 
 # What was billed stays as it was rated then; what waits for its correction is not right yet.
 _WRONG = f"""SELECT r.at, r.id, r.amount, {AMOUNT} FROM requests r LEFT JOIN ({RATES}) p ON p.id = r.price
   WHERE r.amount IS NOT NULL AND r.amount IS NOT {AMOUNT} AND NOT EXISTS (SELECT 1 FROM uncorrected u WHERE u.key = r.key)
-  AND NOT EXISTS (SELECT 1 FROM closed c WHERE c.customer = r.customer AND c.month = {BILLED_NOW}) LIMIT 1"""
+  AND NOT {BILLED} LIMIT 1"""
 
 
 def recount(connection: sqlite3.Connection) -> None:

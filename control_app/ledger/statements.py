@@ -18,9 +18,12 @@ _TOKENS_COST = " OR ".join(f"p.{kind.name}_rate > 0" for kind in KINDS.values() 
 _UNUSED = f"used = 0 AND r.succeeded AND ({_OF_REQUEST} = 0 OR {_TOKENS_COST})"
 # No request costs more than the price book's largest row. Past 2^63 SQLite goes on in floating point, which here becomes NULL: not rated.
 _MOST = "(SELECT largest_row FROM price_book)"
-_RATED = f"CASE WHEN used = 0 THEN {_OF_REQUEST} WHEN typeof({_AMOUNT}) = 'integer' AND {_AMOUNT} <= {_MOST} THEN {_AMOUNT} END"
+RATED = f"CASE WHEN used = 0 THEN {_OF_REQUEST} WHEN typeof({_AMOUNT}) = 'integer' AND {_AMOUNT} <= {_MOST} THEN {_AMOUNT} END"
+"""What a row `r` is rated at by its price `p`, of RATES, in pico-units, in SQL; NULL: it is not."""
+UNRATED = "(price IS NULL OR amount IS NULL)"
+"""Whether a row may be rated yet, in SQL: its price comes, also that of a request where it has no tokens, or the largest row rises."""
 AMOUNT = f"CASE WHEN used = 0 THEN {_OF_REQUEST} ELSE {_AMOUNT} END"
-"""What a row `r` costs at its price `p`, of RATES, in pico-units."""
+"""The same, however much it is."""
 _HOLDER = "(SELECT h.customer FROM holders h WHERE h.key = r.key AND h.since <= r.at ORDER BY h.since DESC LIMIT 1)"
 
 
@@ -49,6 +52,8 @@ _BILLED_IN = """CASE WHEN NOT EXISTS (SELECT 1 FROM closed c WHERE c.customer = 
   WHEN r.customer = r.held_by THEN r.stays_in ELSE (SELECT max(c.month) + 1 FROM closed c WHERE c.customer = r.customer) END"""
 # Where a stored row is billed: what came to too little for an invoice was carried into a later one.
 BILLED_NOW = """coalesce((SELECT n.billed_in FROM carried n WHERE n.customer = r.customer AND n.month = r.billed_in), r.billed_in)"""
+BILLED = f"EXISTS (SELECT 1 FROM closed c WHERE c.customer = r.customer AND c.month = {BILLED_NOW})"
+"""Whether a stored row stays as it was billed, in SQL."""
 RATES = f"SELECT id, {listed(f'{kind} AS {kind}_rate' for kind in KINDS)} FROM price_versions"
 """Rates by names that no column of a row has."""
 
@@ -79,7 +84,7 @@ _EMPTY = f"key IN (SELECT key FROM temp.cells) AND NOT {ANY}"
 def _attributed(source: str) -> str:
     """Rows of *source* with customer, price and amount, as ROW: it has the row's other columns, `month`, `model_name`."""
     owned = f"SELECT r.*, coalesce(r.own_customer, {_HOLDER}) AS customer, {_PRICE} AS price FROM ({source}) r"
-    found = {name: f"r.{name}" for name in ROW} | {"price": "p.id", "amount": _RATED, "unused": _UNUSED, "billed_in": _BILLED_IN}
+    found = {name: f"r.{name}" for name in ROW} | {"price": "p.id", "amount": RATED, "unused": _UNUSED, "billed_in": _BILLED_IN}
     return f"SELECT {listed(found.values())} FROM ({owned}) r LEFT JOIN ({RATES}) p ON p.id = r.price"
 
 
@@ -179,7 +184,7 @@ def correct(which: str) -> tuple[str, ...]:
     row = listed(BILLED_NOW if name == "billed_in" else name for name in ROW)
     return (
         f"""INSERT INTO temp.moving ({listed(ROW)}) SELECT {row} FROM requests r WHERE {which}
-          AND NOT EXISTS (SELECT 1 FROM closed c WHERE c.customer = r.customer AND c.month = {BILLED_NOW})""",
+          AND NOT {BILLED}""",
         _CALENDAR.format(rows="temp.moving"),
         *_roll_up(-1),
         f"INSERT OR REPLACE INTO temp.moving ({listed(ROW)}) {_attributed(_STORED)}",

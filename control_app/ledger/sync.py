@@ -16,7 +16,7 @@ from control_app.ledger.clocks import APART, Clocks
 from control_app.ledger.directory import DirectoryKeeper
 from control_app.ledger.ledger import Ledger
 from control_app.ledger.progress import OVERLAP, SOURCE, THOROUGH
-from control_app.ledger.statements import base_of
+from control_app.ledger.statements import BILLED, RATED, RATES, UNRATED, base_of
 from control_app.storage.database import Db
 
 WINDOW = 3 * DAY
@@ -91,11 +91,16 @@ class Sync:
         return max(0, min(begin, until[SOURCE] - OVERLAP)), True
 
     def _rate_late(self) -> int:
-        """Rate rows whose model got its price after them: its first version holds from the model's creation on."""
-        query = f"""SELECT DISTINCT q.model FROM requests q JOIN models m ON m.id = q.model WHERE q.price IS NULL
-          AND EXISTS (SELECT 1 FROM price_versions v WHERE v.model IN (m.name, {base_of("m.name")}) AND v.effective_from <= q.at)"""
-        models: list[tuple[int]] = self._db.connection.execute(query).fetchall()
+        """Rate what can be rated now: a first price holds from its model's creation on, and the largest row may have risen."""
+        models: list[tuple[int]] = self._db.connection.execute(RATEABLE).fetchall()
         return sum(self._ledger.correct(model=model) for (model,) in models)
+
+
+# Of a model that never had a price no row is looked at.
+RATEABLE = f"""SELECT m.id FROM models m WHERE EXISTS (SELECT 1 FROM requests r LEFT JOIN ({RATES}) p ON p.id = r.price
+  WHERE r.model = m.id AND r.at >= (SELECT min(v.effective_from) FROM price_versions v WHERE v.model IN (m.name, {base_of("m.name")}))
+    AND {UNRATED} AND NOT {BILLED} AND (r.price IS NULL OR ({RATED}) IS NOT NULL))"""
+"""Models of which rows can be rated now."""
 
 
 def _possible(rows: Sequence[Row], now: int) -> Iterable[Row]:

@@ -228,3 +228,8 @@ ENGINES = (
       model TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (model, first)
     ) STRICT, WITHOUT ROWID""",
 )
+# What may be rated yet: what is too dear, too (statements.py).
+UNRATED = (
+    "CREATE INDEX requests_unrated ON requests (model, at) WHERE (price IS NULL OR amount IS NULL)",
+    "DROP INDEX requests_unpriced",
+)

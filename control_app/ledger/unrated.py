@@ -8,22 +8,26 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import mul
 from typing import Literal
 
 from control_app.core.money import plain_amount
-from control_app.core.numbers import CustomerNo, Pico
-from control_app.core.time import Range
+from control_app.core.numbers import CustomerNo, Month, Pico
+from control_app.core.time import Range, month_of, month_range, month_text
+from control_app.ledger.columns import MEASURED, listed
+from control_app.ledger.hold import REASONS
 from control_app.ledger.names import own_keys
 from control_app.ledger.reader import UsageReader
+from control_app.ledger.statements import BILLED_NOW, RATES
 from control_app.ledger.usage import Usage, total
 from control_app.pricing.kinds import KINDS
 from control_app.pricing.known import newest_rates, waiting_rates
 from control_app.pricing.rates import Rates
 from control_app.storage.database import Db
 
-Why = Literal["have no price", "would each cost more than the largest row that is rated"]
-_NO_PRICE: Why = "have no price"
-_TOO_DEAR: Why = "would each cost more than the largest row that is rated"
+Code = Literal["unrated", "too-dear"]
+WHY: Mapping[Code, str] = {"unrated": "have no price", "too-dear": "would each cost more than the largest row that is rated"}
+"""Why requests are not rated, by the code of the hold that they make."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,26 @@ class Stake:
 
 @dataclass(frozen=True)
 class Cause:
-    """Requests of a *model* that are not rated, by customer (0 is nobody), and why. `stakes`: None where no price is known by any means."""
+    """Requests of a *model* that are not rated, by customer (0 is nobody), and why. `stakes`: None where no price is known by any means.
+
+    `code`: of the hold. `late_usage_of`: the month, like `2026-10`, in which they were made, where that is told.
+    """
 
     model: str
-    why: Why
+    code: Code
     requests: Mapping[CustomerNo, int]
     stakes: Mapping[CustomerNo, Stake] | None
+    late_usage_of: str | None = None
+
+    @property
+    def why(self) -> str:
+        """In words."""
+        return WHY[self.code]
+
+    @property
+    def remedy(self) -> str:
+        """What a person can do."""
+        return REASONS[self.code].remedy
 
     @property
     def stake(self) -> Stake | None:
@@ -58,28 +76,42 @@ class Cause:
         """What a person reads of it, of one *customer* or of all."""
         requests = sum(self.requests.values()) if customer is None else self.requests[customer]
         stake = self.stake if customer is None or self.stakes is None else self.stakes[customer]
-        return f"{requests} requests of {self.model!r} {self.why}; {stake or 'what is at stake is not known, since no model has a price'}"
+        late = f" in {self.late_usage_of}" if self.late_usage_of else ""
+        at_stake = stake or "what is at stake is not known, since no model has a price"
+        return f"{requests} requests of {self.model!r}{late} {self.why}; {at_stake}"
 
 
-def causes(db: Db, within: Range) -> list[Cause]:
-    """What is not rated of the requests that started *within*; calls of our own keys are nobody's usage."""
-    own, models = own_keys(db), dict(db.connection.execute("SELECT id, name FROM models").fetchall())
-    priced = {version for (version,) in db.connection.execute("SELECT id FROM price_versions WHERE prompt IS NOT NULL")}
-    found = defaultdict[tuple[str, Why], defaultdict[CustomerNo, Usage]](lambda: defaultdict(Usage))
-    for (key, customer, model, price), used in UsageReader(db).by(("key", "customer", "model", "price"), within).items():
-        if used.unrated and key not in own:
-            found[models[model], _TOO_DEAR if price in priced else _NO_PRICE][customer] += used
-    prices = _Prices(newest_rates(db), waiting_rates(db))
-    ((largest,),) = db.connection.execute("SELECT largest_row FROM price_book")
-    return [
-        Cause(
-            model,
-            why,
-            {customer: used.unrated for customer, used in customers.items()},
-            _at_least(customers, largest) if why == _TOO_DEAR else prices.stakes(model, customers),
-        )
-        for (model, why), customers in sorted(found.items())
-    ]
+def causes(db: Db, within: Range, billed_in: Month | None = None) -> list[Cause]:
+    """What is not rated of the requests that started *within*; calls of our own keys are nobody's usage.
+
+    *billed_in*: only of what is billed in that month, which is another: it came late, and says so.
+    """
+    with db.snapshot() as connection:
+        own, models = own_keys(db), dict(connection.execute("SELECT id, name FROM models").fetchall())
+        priced = {version for (version,) in connection.execute("SELECT id FROM price_versions WHERE prompt IS NOT NULL")}
+        found = defaultdict[tuple[str, Code, int], defaultdict[CustomerNo, Usage]](lambda: defaultdict(Usage))
+        parts = UsageReader(db).by(("key", "customer", "model", "price", "billed_in"), within)
+        for (key, customer, model, price, billed), used in parts.items():
+            if used.unrated and key not in own and billed_in in (None, billed):
+                found[models[model], "too-dear" if price in priced else "unrated", model][customer] += used
+        prices = _Prices(newest_rates(db), waiting_rates(db))
+        return [
+            Cause(
+                name,
+                code,
+                {customer: used.unrated for customer, used in customers.items()},
+                _by_own_prices(db, model, within, billed_in) if code == "too-dear" else prices.stakes(name, customers),
+                None if billed_in is None else month_text(month_of(within.start)),
+            )
+            for (name, code, model), customers in sorted(found.items())
+        ]
+
+
+def late_causes(db: Db, month: Month) -> list[Cause]:
+    """What is not rated of the requests that are billed in *month* because they came when their own was closed."""
+    query = "SELECT DISTINCT month FROM months INDEXED BY months_late WHERE billed_in = ?1 AND billed_in != month AND unrated > 0"
+    late: list[tuple[Month]] = db.connection.execute(query, [month]).fetchall()
+    return [cause for (used,) in sorted(late) for cause in causes(db, month_range(used), month)]
 
 
 @dataclass(frozen=True)
@@ -102,19 +134,35 @@ class _Prices:
         if model in self.newest:
             return self.newest[model], "about, by its newest price"
         if model in self.waiting:
-            return self.waiting[model], "by the price that waits for a person"
+            return self.waiting[model], f"by the price that waits for a person: control prices accept {model}"
         if base in self.newest:
             return self.newest[base], f"about, by the newest price of {base!r}, whose adapter it is"
+        if base in self.waiting:
+            waits = f"that waits for a person: control prices accept {base}"
+            return self.waiting[base], f"by the price of {base!r}, whose adapter it is, {waits}"
         if not self.newest:
             return None
         dearest = max(sorted(self.newest), key=lambda name: _amount(used, self.newest[name]))
         return self.newest[dearest], f"if it costs as much as {dearest!r}, the dearest of all models for it"
 
 
-def _at_least(customers: Mapping[CustomerNo, Usage], largest: int) -> Mapping[CustomerNo, Stake]:
-    """Of requests whose own amounts are not kept, since they may not even be integers."""
-    method = "at least, by the largest row that is rated"
-    return {customer: Stake(Pico(used.unrated * largest), method) for customer, used in customers.items()}
+# Multiplied in Python: past 2^63 SQLite goes on in floating point.
+_TOO_DEAR = f"""SELECT key, coalesce(r.customer, 0), {listed(MEASURED[kind.measure] for kind in KINDS.values())},
+    {listed(f"p.{name}_rate" for name in KINDS)}
+  FROM requests r JOIN ({RATES}) p ON p.id = r.price WHERE r.model = :model AND r.at >= :start AND r.at < :end AND r.amount IS NULL
+  AND p.prompt_rate IS NOT NULL AND (:billed_in IS NULL OR {BILLED_NOW} = :billed_in)"""
+
+
+def _by_own_prices(db: Db, model: int, within: Range, billed_in: Month | None) -> Mapping[CustomerNo, Stake]:
+    """What the rows of *model*, by our number, that are too dear would come to."""
+    own, amounts = own_keys(db), defaultdict[CustomerNo, list[int]](list)
+    asked = {"model": model, "start": within.start, "end": within.end, "billed_in": billed_in}
+    for key, customer, *numbers in db.connection.execute(_TOO_DEAR, asked):
+        if key not in own:
+            amounts[customer].append(sum(map(mul, numbers[: len(KINDS)], numbers[len(KINDS) :])))
+    dearest = plain_amount(Pico(max(map(max, amounts.values()))))
+    method = f"by their prices, of which the dearest costs {dearest}"
+    return {customer: Stake(Pico(sum(found)), method) for customer, found in amounts.items()}
 
 
 def _amount(used: Usage, rates: Rates) -> Pico:

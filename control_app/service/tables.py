@@ -26,6 +26,7 @@ from control_app.ledger.tables import (
     SET_BACK,
     SUMS_OF_PARTS,
     TWO_LIMBS,
+    UNRATED,
 )
 from control_app.pricing.rates import Rates
 from control_app.pricing.tables import JUDGED_PRICES, PRICE_BOOK, STATEMENTS
@@ -241,4 +242,11 @@ def parts_of_days(db: Database) -> None:
 def engines(db: Database) -> None:
     """What the engines counted themselves, and what of it was logged, as the rows of before have it."""
     for statement in ENGINES:
+        db.conn.execute(statement)
+
+
+@migrations()
+def unrated(db: Database) -> None:
+    """Rows that are not rated by one index, whether they have no price or are too dear."""
+    for statement in UNRATED:
         db.conn.execute(statement)

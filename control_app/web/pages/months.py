@@ -12,13 +12,12 @@ from control_app.core.periods import time_text
 from control_app.core.time import SECOND, Range, microseconds, month_of, month_range, month_text, next_month, parse_month, previous_month
 from control_app.ledger.cancels import METHOD, cancels
 from control_app.ledger.completeness import Completeness, told_of
-from control_app.ledger.hold import REASONS
 from control_app.ledger.holds import Holds
 from control_app.ledger.names import NOBODY, customer_names
 from control_app.ledger.overview import Lines, overview
 from control_app.ledger.progress import complete_through
 from control_app.ledger.reader import UsageReader
-from control_app.ledger.unrated import causes
+from control_app.ledger.unrated import WHY, causes
 from control_app.storage.database import Db
 from control_app.web.context import services
 from control_app.web.pages.filters import month_name
@@ -57,10 +56,9 @@ def month(month: str) -> str:
         through=None if through is None else time_text(through - through % SECOND),
         told=told,
         verdict=verdict,
-        holds=[hold for hold in holds if hold.code != "unrated"],
+        holds=[hold for hold in holds if hold.code not in WHY],
         # Each is many customers' hold.
         unrated=causes(db, within) if seen.total.unrated else [],
-        unrated_remedy=REASONS["unrated"].remedy,
         cancelled=_cancelled(db, within) if seen.total.cancelled else None,
         customers=customer_names(db),
         keys=dict(db.connection.execute("SELECT id, name FROM keys").fetchall()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -13,16 +14,24 @@ import pytest
 from click.testing import CliRunner, Result
 
 from control_app.accounting.odoo.client import OdooClient
-from control_app.accounting.port import UnavailableError
+from control_app.accounting.port import Problem, UnavailableError
+from control_app.accounting.watch import AccountingState, Watch
 from control_app.cli.main import control
 from control_app.core.time import microseconds
 from control_app.gateway.bifrost.api import GatewayApi
 from control_app.gateway.engines import EngineReading, EnginesRead
 from control_app.gateway.vllm import VllmEngines
+from control_app.ledger.ledger import Ledger
 from control_app.service.tables import open_database
+from control_app.storage.database import Db
+from tests.control.support.ledgers import row
 from tests.control.support.models import NAME, annotated, priced, write
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
+AT = microseconds(datetime(2026, 11, 1, tzinfo=UTC))
+SHEET = "INSERT INTO sheet_state (id, checked_at, in_sync, out_since, written_at, differences, error) VALUES"
+RUN = f"""INSERT INTO runs (id, month, trigger, target, by, started_at, error, finished_at)
+  VALUES ('r', {2026 * 12 + 9}, 'manual', 'sent', 'ana', {AT}, 'Odoo is away'"""  # noqa: S608 (numbers of ours)
 BOTH_MONTHS = ("--from", "2026-10-01", "--to", "2026-12-01")
 """Of the sample."""
 
@@ -205,6 +214,152 @@ def test_the_doctor_names_what_is_wrong_and_goes_on(models: Path) -> None:
     assert states["models"] == "problem"
     assert states["database"] == states["gateway"] == "ok"
     assert states["holds"] == "problem", "nothing was read yet"
+
+
+def told(check: str) -> tuple[str, str]:
+    """State and detail of one of the doctor's lines."""
+    (found,) = [row for row in json.loads(run("doctor", "--json").stdout) if row["check"] == check]
+    return found["state"], found["detail"]
+
+
+def test_rows_that_are_too_dear_are_billed_to_the_last_digit_when_the_told_remedy_is_followed(
+    seeded: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def billed() -> list[tuple[str, str]]:
+        dry = json.loads(run("invoices", "generate", "--dry-run", "all", "--json").stdout)
+        return [(one["invoice"]["customer_id"], one["invoice"]["exact_cost"]) for one in dry["details"]]
+
+    assert seeded
+    right = billed()
+    place(tmp_path_factory.mktemp("bounded"), monkeypatch)
+    monkeypatch.setenv("CONTROL_BOUND_ROW", "0.001")
+    assert run("seed-demo").exit_code == 0
+    state, detail = told("holds")
+    assert (state, "CONTROL_BOUND_ROW" in detail, "give the model a price" in detail) == ("problem", True, False)
+    monkeypatch.setenv("CONTROL_BOUND_ROW", max(re.findall(r"the dearest costs ([0-9.]+)", detail), key=Decimal))
+    assert run("sync").exit_code == 0
+    assert told("holds") == ("ok", "none for 2026-10")
+    assert run("sync").output.count(" 0 corrected") == 1
+    assert billed() == right
+
+
+@pytest.fixture
+def books(seeded: Path) -> Db:
+    """Those of the sample."""
+    return open_database(seeded.parent / "control.sqlite3")
+
+
+def test_the_doctor_tells_what_is_not_rated_a_line_a_model_however_many_customers_used_it(books: Db) -> None:
+    keys = ("acme-production", "cobalt-npcs", "acme-staging")
+    Ledger(books).ingest([*(row(key=key, model="new") for key in keys), row(key="cobalt-npcs", model="newer")], microseconds(NOW))
+    state, detail = told("holds")
+    assert state == "problem"
+    first, second = detail.split("; unrated: ")
+    assert first.startswith("unrated: 3 requests of 'new' have no price; 0.00")
+    assert second.startswith("1 requests of 'newer' have no price; 0.00")
+    assert [f"customers: {number} (give the model a price" in line for number, line in ((2, first), (1, second))] == [True, True]
+
+
+@pytest.mark.usefixtures("seeded")
+@pytest.mark.parametrize(
+    ("check", "detail"),
+    [
+        ("database", r".*/control.sqlite3 is sound; its chain ends in [0-9a-f]{16}"),
+        ("gateway", "5 keys"),
+        ("keys", "each may call models"),
+        ("rows", "oldest of 2026-10-01 00:.*Z"),
+        ("counters", "4 keys counted, 0 rows dropped"),
+        ("sheet", "not looked at yet"),
+        ("ledger", "complete through 2026-11-02 11:45:00Z"),
+        ("holds", "none for 2026-10"),
+        ("odoo", "Odoo 19.*, invoices can be made; the key ends 2027-01-31 12:00:00Z"),
+        ("invoicing", "nothing was billed yet"),
+    ],
+)
+def test_the_doctor_says_of_each_part_what_it_found(check: str, detail: str) -> None:
+    state, said = told(check)
+    assert state == "ok"
+    assert re.fullmatch(detail, said), said
+
+
+@pytest.mark.parametrize(
+    ("check", "statement", "detail"),
+    [
+        ("database", "UPDATE days SET prompt = prompt + 1", "days at .* is not what the rows come to; stop the service, and restore.*"),
+        ("holds", "DELETE FROM progress", r"not-read: not all rows were read yet \(wait for the next pass.*"),
+        ("sheet", f"{SHEET} (1, 0, 0, NULL, NULL, '[]', 'it is away')", "the gateway's prices differ since the first look: it is away"),
+        (
+            "sheet",
+            f"{SHEET} (1, {AT}, 0, {AT}, NULL, '[]', 'it is away')",
+            "the gateway's prices differ since 2026-11-01 00:00Z.*",
+        ),
+        ("invoicing", f"{RUN}, NULL)", "the run r of 2026-10 is not through: Odoo is away"),
+    ],
+)
+def test_the_doctor_says_of_each_part_what_is_wrong(books: Db, check: str, statement: str, detail: str) -> None:
+    books.connection.execute(statement)
+    state, said = told(check)
+    assert state == "problem"
+    assert re.fullmatch(detail, said), said
+
+
+@pytest.mark.parametrize(
+    ("check", "statement", "detail"),
+    [
+        ("sheet", f"{SHEET} (1, {AT}, 1, NULL, NULL, '[]', NULL)", "the gateway has our prices, .*, as of 2026-11-01 00:00Z"),
+        ("ledger", "DELETE FROM progress", "complete through never"),
+        ("invoicing", f"{RUN}, {AT})", "the last run was of 2026-10"),
+    ],
+)
+def test_the_doctor_tells_how_far_things_are(books: Db, check: str, statement: str, detail: str) -> None:
+    books.connection.execute(statement)
+    state, said = told(check)
+    assert state == "ok"
+    assert re.fullmatch(detail, said), said
+
+
+@pytest.mark.usefixtures("models")
+@pytest.mark.parametrize("check", ["gateway", "keys", "rows", "counters"])
+def test_the_doctor_names_a_gateway_that_is_away(monkeypatch: pytest.MonkeyPatch, check: str) -> None:
+    for name, value in {"GATEWAY": "api", "GATEWAY_URL": "http://127.0.0.1:9", "GATEWAY_PASSWORD": "p"}.items():
+        monkeypatch.setenv(f"CONTROL_{name}", value)
+    state, detail = told(check)
+    assert (state, "the gateway did not answer" in detail) == ("problem", True)
+
+
+@pytest.mark.usefixtures("models")
+def test_the_doctor_tells_of_a_location_without_odoo(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONTROL_ODOO", "none")
+    assert told("odoo") == ("ok", "this location has none")
+
+
+@pytest.mark.usefixtures("models")
+@pytest.mark.parametrize(("days", "state"), [(21, "problem"), (22, "ok")])
+def test_the_doctor_names_a_key_to_odoo_that_ends_soon(monkeypatch: pytest.MonkeyPatch, days: int, state: str) -> None:
+    ends = microseconds(NOW + timedelta(days=days))
+    monkeypatch.setattr(Watch, "look", lambda _: AccountingState(microseconds(NOW), "19.0", ends, (), None))
+    found, detail = told("odoo")
+    assert (found, f"the key to Odoo ends in {days} days; make a new one: control odoo rotate-key" == detail) == (state, state == "problem")
+
+
+@pytest.mark.usefixtures("models")
+@pytest.mark.parametrize(
+    ("problems", "error", "detail"),
+    [
+        ((), "cannot connect", "cannot connect"),
+        (
+            (Problem("odoo-tax", "no tax", "set one"), Problem("odoo-journal", "no journal", "make one")),
+            None,
+            "no tax: set one; no journal: make one",
+        ),
+    ],
+    ids=["away", "not set up"],
+)
+def test_the_doctor_names_what_is_wrong_with_odoo(
+    monkeypatch: pytest.MonkeyPatch, problems: tuple[Problem, ...], error: str | None, detail: str
+) -> None:
+    monkeypatch.setattr(Watch, "look", lambda _: AccountingState(0, "19.0", None, problems, error))
+    assert told("odoo") == ("problem", detail)
 
 
 def test_the_doctor_calls_models_with_problems_a_problem_and_names_them(models: Path) -> None:

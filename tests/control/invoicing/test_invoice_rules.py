@@ -372,7 +372,7 @@ def test_a_hold_is_released_by_a_person_with_a_reason_and_only_as_it_was_seen(co
     assert line[2].startswith("2026-10 acme missing-requests: 21 requests")
 
 
-@pytest.mark.parametrize("code", ["unrated", "unmapped-key", "not-read", "partner-missing", "odoo-differs", "odoo-rights"])
+@pytest.mark.parametrize("code", ["unrated", "too-dear", "unmapped-key", "not-read", "partner-missing", "odoo-differs", "odoo-rights"])
 def test_what_has_no_price_no_customer_or_another_amount_cannot_be_released(company: World, code: str) -> None:
     with pytest.raises(ActionError, match="only resolved"):
         company.actions.release(BECAUSE, OCTOBER, code, None)
@@ -392,7 +392,7 @@ def test_usage_without_a_price_is_held_also_where_it_came_late(company: World) -
     company.read()
     answer = company.run(NOVEMBER)
     assert holds(answer) == ["unrated"]
-    assert answer["details"][0]["sync_result"]["message"] == "1 requests of 'unknown' have no price"
+    assert answer["details"][0]["sync_result"]["message"].startswith("1 requests of 'unknown' in 2026-10 have no price; ")
 
 
 def test_a_finished_run_and_one_with_holds_are_told_of_once(company: World) -> None:

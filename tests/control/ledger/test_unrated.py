@@ -69,7 +69,28 @@ def test_requests_before_the_first_price_was_in_force_are_estimated_by_it(books:
 def test_a_model_whose_first_price_waits_is_estimated_by_that(books: Books) -> None:
     wait(books, "new", "0.001")
     books.take(row(model="new"))
-    assert told(books) == (Decimal("0.1"), "by the price that waits for a person")
+    assert told(books) == (Decimal("0.1"), "by the price that waits for a person: control prices accept new")
+
+
+@pytest.mark.parametrize("prices", [[], ["llama"]], ids=["no model has a price", "another model has one"])
+def test_an_adapter_whose_models_first_price_waits_is_estimated_by_that_and_says_whose(tmp_path: Path, prices: list[str]) -> None:
+    books = Books(tmp_path)
+    for model in prices:
+        books.price(model, 0, RATES)
+    books.holders({"k1": "acme"})
+    wait(books, "base", "0.001")
+    books.take(row(model="base_painter"))
+    assert told(books) == (
+        Decimal("0.1"),
+        "by the price of 'base', whose adapter it is, that waits for a person: control prices accept base",
+    )
+
+
+def test_an_adapters_own_price_that_waits_comes_before_its_models(books: Books) -> None:
+    wait(books, "base_painter", "0.002")
+    wait(books, "base", "0.001")
+    books.take(row(model="base_painter"))
+    assert told(books) == (Decimal("0.2"), "by the price that waits for a person: control prices accept base_painter")
 
 
 def test_a_price_that_todays_rules_refuse_is_no_price(books: Books) -> None:
@@ -106,10 +127,18 @@ def test_where_no_model_has_a_price_what_is_at_stake_is_not_known(tmp_path: Path
 
 def test_requests_that_are_too_dear_to_be_rated_are_a_cause_of_their_own(books: Books) -> None:
     books.price("dear", 0, {"prompt": Decimal("0.01"), "completion": Decimal(0)})
-    books.take(row(model="dear", prompt=900_000, cached_read=0), row(key="k2", model="dear", prompt=10, cached_read=0))
+    books.price("dear", "2026-10-20T00:00", {"prompt": Decimal("0.001"), "completion": Decimal(0)})
+    books.take(
+        row(model="dear", prompt=900_000, cached_read=0),
+        row(key="k2", model="dear", prompt=10, cached_read=0),
+        row(key="k2", model="dear", prompt=10**9, cached_read=0),
+        row("2026-10-21T00:00", key="k2", model="dear", prompt=10**7, cached_read=0),
+        row(key="own", model="dear", prompt=10**9, cached_read=0),
+    )
+    books.db.connection.execute("INSERT INTO own_keys VALUES ('own')")
     assert only(books).message() == (
-        "1 requests of 'dear' would each cost more than the largest row that is rated; 1000 at stake, at least, by the largest row that"
-        " is rated"
+        "3 requests of 'dear' would each cost more than the largest row that is rated; 10019000 at stake, by their prices, of which"
+        " the dearest costs 10000000"
     )
 
 

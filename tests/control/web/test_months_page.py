@@ -78,6 +78,15 @@ def test_what_is_not_rated_is_a_line_a_model_with_what_is_at_stake(service: Serv
     assert "1 to look at before invoicing" in text, "which are not told twice"
 
 
+def test_what_is_too_dear_has_a_remedy_of_its_own(service: Service) -> None:
+    service.books.price("dear", 0, {"prompt": Decimal("0.01"), "completion": Decimal(0)})
+    service.books.take(used(model="dear", prompt=100_100, cached_read=0))
+    text = page(service)
+    assert "dear they would each cost more than the largest row that is rated 1 Acme 1001.00 by their prices" in text
+    assert "CONTROL_BOUND_ROW" in text
+    assert "give the model a price" not in text
+
+
 def test_where_no_model_has_a_price_nothing_is_said_to_be_at_stake(tmp_path: Path) -> None:
     service = Service(tmp_path, used(model="new"))
     service.books.db.connection.execute("DROP TRIGGER price_versions_update")
