@@ -77,6 +77,7 @@ esac
     "ip": """
 case "$*" in
   *"address show to 192.168.1.11/32"*) echo '2: eth0    inet 192.168.1.11/24 brd 192.168.1.255 scope global eth0' ;;
+  *"address show to 10."*) cat /stub/own-addresses 2>/dev/null ;;
   *"route show default"*) cat /stub/default-route 2>/dev/null || echo 'default via 192.168.1.1 dev eth0' ;;
   *"route show"*) cat /stub/routes 2>/dev/null ;;
 esac

@@ -309,6 +309,17 @@ def test_a_later_one_that_fails_is_replaced_by_the_last_one_that_worked(sandbox:
     assert sandbox.tree() == before
 
 
+def test_a_wire_that_fails_is_replaced_by_the_last_one_that_worked(sandbox: Sandbox) -> None:
+    installed(sandbox).run("configure", CONFIGURE, FILES)
+    before = sandbox.tree()
+    other = sandbox.path("stub/bin/ip").read_text().replace("eth0", "eth1")
+    sandbox.write("stub/bin/ip", other, 0o755)
+    sandbox.write("stub/refused", "newer")
+    failed = sandbox.run("configure", CONFIGURE, {**FILES, "etc/config.yaml": "newer: true\n"})
+    assert "it runs with the last one again" in failed.stderr
+    assert sandbox.tree() == before
+
+
 def test_a_kubelet_that_dies_after_the_start_is_noticed_though_its_node_still_counts_as_ready(sandbox: Sandbox) -> None:
     installed(sandbox)
     sandbox.write("stub/lease", "1970-01-01T00:00:00.000000Z")
@@ -521,6 +532,19 @@ def test_a_port_that_k3s_itself_holds_between_two_tries_is_free(sandbox: Sandbox
 )
 def test_what_else_is_in_the_clusters_networks_is_found(sandbox: Sandbox, routes: str, state: str) -> None:
     sandbox.write("stub/routes", f"{routes}\n")
+    assert findings(sandbox)["network 10.42.0.0/16"] == state
+
+
+@pytest.mark.parametrize(
+    ("address", "state"),
+    [
+        ("1: lo    inet 10.42.7.9/32 scope global lo", "problem"),
+        ("5: flannel.1    inet 10.42.0.0/32 scope global flannel.1", "ok"),
+        ("6: cni0    inet 10.42.0.1/24 brd 10.42.0.255 scope global cni0", "ok"),
+    ],
+)
+def test_an_address_that_no_route_leads_to_is_found_in_the_clusters_networks(sandbox: Sandbox, address: str, state: str) -> None:
+    sandbox.write("stub/own-addresses", f"{address}\n")
     assert findings(sandbox)["network 10.42.0.0/16"] == state
 
 

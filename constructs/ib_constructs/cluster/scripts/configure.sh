@@ -13,11 +13,14 @@ PREVIOUS=$K3S_CONFIG/previous
 API=https://127.0.0.1:6443
 CA=$K3S_DATA/server/tls/server-ca.crt
 
+# Of K3s's configuration, what this script writes; config.yaml.d/ also has what install.sh does.
+FILES="config.yaml registries.yaml ${K3S_INTERFACE#"$K3S_CONFIG/"} $CONTROL_PLANE_FILES"
+
 # Our files of both kinds below $1: etc/ for K3s's configuration, manifests/ for its objects (ours are those named ib-*).
 collect() {
-  mkdir -p "$1/etc" "$1/manifests"
-  for file in config.yaml registries.yaml $CONTROL_PLANE_FILES; do
-    [ ! -f "$K3S_CONFIG/$file" ] || cp -p "$K3S_CONFIG/$file" "$1/etc/"
+  mkdir -p "$1/etc/config.yaml.d" "$1/manifests"
+  for file in $FILES; do
+    [ ! -f "$K3S_CONFIG/$file" ] || cp -p "$K3S_CONFIG/$file" "$1/etc/$file"
   done
   cp -p "$MANIFESTS"/ib-*.yaml "$1/manifests/" 2>/dev/null || true
 }
@@ -31,7 +34,7 @@ keep_previous() {
 }
 
 install_files() {
-  for file in config.yaml registries.yaml $CONTROL_PLANE_FILES; do
+  for file in $FILES; do
     if [ -f "$1/etc/$file" ]; then
       install -m 0600 "$1/etc/$file" "$K3S_CONFIG/$file"
     else
@@ -66,12 +69,11 @@ check_cluster_networks_stay() {
 }
 
 # flannel takes the wire of the default route, unless it is told which one the servers share.
-write_interface() {
+add_interface() {
   interface=$(ip -o -4 address show to "$SERVER_IP/32" | awk '{ print $2; exit }')
   [ -n "$interface" ] || die "$SERVER_IP is no address of this machine; correct ip of $SERVER_NAME in the location file"
-  mkdir -p "$(dirname "$K3S_INTERFACE")"
-  echo "flannel-iface: $interface" > "$K3S_INTERFACE.new"
-  mv "$K3S_INTERFACE.new" "$K3S_INTERFACE"
+  mkdir -p "$STAGE/files/etc/config.yaml.d"
+  echo "flannel-iface: $interface" > "$STAGE/files/etc/${K3S_INTERFACE#"$K3S_CONFIG/"}"
 }
 
 # With one of three away already, a restart would stop the whole cluster.
@@ -159,7 +161,7 @@ patience=1
 [ "$ROLE" != server ] || is_member || patience=90
 unpack_bundle "$STAGE/files"
 check_cluster_networks_stay
-write_interface
+add_interface
 keep_previous
 install_files "$STAGE/files"
 start || fall_back

@@ -146,8 +146,13 @@ check_own_address() {
 # K3s routes its own networks to itself: what has an address there, the way to this machine included, is out of reach when it starts.
 check_cluster_networks() {
   for network in $CLUSTER_NETWORKS; do
-    # Routes within it, and wires around it. A less specific route by a gateway is what a default is.
-    taken=$({ ip -o -4 route show root "$network" && ip -o -4 route show match "$network" | grep 'scope link'; } |
+    # Addresses of this machine and routes within it (an address of 32 bits has no route of its own), and wires around it.
+    # A less specific route by a gateway is what a default is.
+    taken=$({
+      ip -o -4 address show to "$network" | awk '{ print $4, "dev", $2 }'
+      ip -o -4 route show root "$network"
+      ip -o -4 route show match "$network" | grep 'scope link'
+    } |
       awk 'NF && $1 != "default" && $2 != "default" && !/ dev (cni0|flannel)/ { print $1, $2, $3 }' | sort -u | paste -sd ';')
     [ -z "$taken" ] && state=ok || state=problem
     result "network $network" "$state" "the cluster's network $network is ${taken:+taken by }${taken:-free}" \
