@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cdktf import Annotations, ITerraformDependable, TerraformStack
+from cdktf import ITerraformDependable, TerraformStack
 
 from ib_constructs import (
     AddonProps,
@@ -48,6 +48,7 @@ from ib_constructs.addons import longhorn
 from ib_constructs.addons.gpu import Vendor
 from ib_constructs.addons.kubeai import CACHE_CLAIM
 from ib_constructs.addons.logs_and_traces import TRACES_TO
+from ib_constructs.base.warnings import warn
 from stacks.authority import Authority
 from stacks.config.schema import Location, SlackChannels
 from stacks.variables import Variables
@@ -131,14 +132,22 @@ class Addons:
         )
         ClusterDns(self._stack, "cluster-dns", dns)
         Operators(self._stack, "operators", OperatorsProps(emails=self._emails, waits_for=[self._cluster]))
+        if not self._emails:
+            warn(
+                self._stack,
+                "operators",
+                f"{location.name} has no operator, so nobody can log in to its services; add an [[operators]] with email",
+            )
 
     def _traffic(self, root: KeyPair | None) -> ITerraformDependable:
         """Addresses, what listens at the ingress IP, and certificates."""
         location, stack = self._location, self._stack
         if location.ingress.controller == "ingress-nginx":
-            Annotations.of(stack).add_warning(
+            warn(
+                stack,
+                "ingress_controller",
                 "ingress-nginx is archived upstream since March 2026 and gets no more security fixes;"
-                ' [ingress] controller = "traefik" is the maintained choice'
+                ' [ingress] controller = "traefik" is the maintained choice',
             )
         ranges = [str(part) for part in location.network.load_balancer_range.parts]
         addresses = MetalLb(stack, "metallb", MetalLbProps(given=self._given(), address_ranges=ranges))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import html
+import json
 import re
+import subprocess
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -16,13 +18,14 @@ from cdktf import Testing as CdktfTesting
 
 from ib_constructs import versions
 from ib_constructs.base.helm import SET_PRIORITY
-from stacks.config.loader import LOCATIONS, load_location, load_locations
+from stacks.config.loader import LOCATIONS, load_location
 from stacks.hosts import PROMISED
 from stacks.location import LocationStack
 from stacks.reports.graph import construct_graph, critical_path, resource_graph, to_dot
 from stacks.reports.sizing import asks, quantity, total, volumes
 from tests.infra.synthesis import Document, resources, to_document
-from tests.infra.test_location import NAMES, document
+from tests.infra.test_location import document
+from tests.support.locations import NAMES, locations
 
 DOCS = Path(__file__).parents[2] / "docs"
 # Host names without the login before them, each with what guards it instead.
@@ -117,7 +120,7 @@ def test_the_outputs_list_what_an_ingress_answers_and_besides_it_only_the_name_t
     assert PROMISED not in answered, "it is answered: take the promise away"
     assert urls(name).keys() == {*answered, PROMISED, "k3s"}
     _, behind_ingress = document(name)["output"]["etc_hosts"]["value"].splitlines()
-    assert set(behind_ingress.split()[1:]) == {*answered.values(), f"{PROMISED}.{load_locations()[name].domain}"}
+    assert set(behind_ingress.split()[1:]) == {*answered.values(), f"{PROMISED}.{locations()[name].domain}"}
 
 
 def test_a_service_is_listed_by_the_scheme_that_its_ingress_speaks() -> None:
@@ -157,9 +160,28 @@ def test_options_of_a_location_decide_which_addons_there_are() -> None:
     assert releases("stalpeni").keys() - own == everywhere | monitored | kept
 
 
+def warnings(name: str) -> dict[str, str]:
+    return {about: told["assert"][0]["error_message"] for about, told in document(name).get("check", {}).items()}
+
+
 def test_an_archived_ingress_controller_is_warned_about() -> None:
-    stack = LocationStack(CdktfTesting.app(), load_locations()["local"])
-    assert any("archived upstream since March 2026" in str(entry.data) for entry in stack.node.metadata)
+    assert "archived upstream since March 2026" in warnings("local")["ingress_controller"]
+
+
+def test_a_location_where_nobody_can_log_in_is_warned_about_and_another_is_not() -> None:
+    assert "local has no operator, so nobody can log in" in warnings("local")["operators"]
+    assert "operators" not in warnings("stalpeni")
+
+
+def test_terraform_tells_each_warning_once_and_of_the_deployed_location_only(tmp_path: Path) -> None:
+    checks = document("local")["check"]
+    (tmp_path / "main.tf.json").write_text(json.dumps({"check": checks}, indent=2))
+    subprocess.run(["terraform", f"-chdir={tmp_path}", "init", "-input=false"], check=True, capture_output=True)
+    plan = ["terraform", f"-chdir={tmp_path}", "plan", "-input=false", "-no-color"]
+    told = " ".join(subprocess.run(plan, check=True, capture_output=True, text=True).stdout.replace("│", " ").split())
+    assert {about: told.count(message) for about, message in warnings("local").items()} == dict.fromkeys(checks, 1)
+    printed = [entry.type for entry in LocationStack(CdktfTesting.app(), locations()["local"]).node.metadata]
+    assert not any("warn" in kind for kind in printed), "cdktf would print it whichever location is deployed"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -237,7 +259,7 @@ def test_only_what_a_location_protects_is_kept_from_being_destroyed(name: str) -
 @cache
 def _synthesised(name: str) -> Document:
     # With metadata, unlike the other tests' documents.
-    found: Document = LocationStack(App(), load_locations()[name]).to_terraform()
+    found: Document = LocationStack(App(), locations()[name]).to_terraform()
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from pydantic import BaseModel
 
 import main
 from stacks.config.currencies import CURRENCIES
-from stacks.config.loader import LOCATIONS, LocationError, load_location, load_locations, parse_location, sections_in
+from stacks.config.loader import LOCATIONS, PATTERNS, LocationError, load_location, load_locations, parse_location, sections_in
 from stacks.config.schema import Location
 from tests.infra.test_hostile_values import fields, value_at, with_value
+from tests.support.locations import NAMES, locations
 
 INVALID = Path(__file__).parent / "invalid"
 RULES = sorted(path.stem for path in INVALID.glob("*.toml"))
@@ -33,9 +35,16 @@ def test_each_broken_rule_is_named_with_the_value_the_other_side_and_the_remedy(
     assert len(refused.value.problems) == 1, "one flaw, one problem"
 
 
-def test_the_locations_of_the_repository_are_accepted() -> None:
-    assert {"local", "pr", "stalpeni"} <= load_locations().keys()
-    assert not {"example", "minimal"} & load_locations().keys(), "files to copy are no locations"
+def test_the_locations_of_the_repository_are_accepted(tmp_path: Path) -> None:
+    for name in (*NAMES, *PATTERNS):
+        shutil.copy(LOCATIONS / f"{name}.toml", tmp_path)
+    assert load_locations(tmp_path) == locations(), "files to copy are no locations"
+
+
+def test_no_test_reads_what_somebody_has_beside_the_repositorys_locations() -> None:
+    tests = Path(__file__).parents[1]
+    reading = [path for path in tests.rglob("*.py") if "load_locations" + "()" in path.read_text()]
+    assert reading == [], "ask tests.support.locations"
 
 
 def test_problems_of_fields_rules_and_other_files_come_together(tmp_path: Path) -> None:
@@ -87,7 +96,7 @@ def test_a_location_needs_a_name_that_a_workspace_can_have(tmp_path: Path) -> No
 
 
 def test_port_forwarded_ssh_is_normal() -> None:
-    stalpeni = load_locations()["stalpeni"]
+    stalpeni = locations()["stalpeni"]
     endpoints = {server.name: server.ssh_endpoint for server in stalpeni.servers}
     assert endpoints == {
         "s1": ("203.0.113.10", 2201),
@@ -119,11 +128,11 @@ def test_a_problem_in_an_override_names_both_files(tmp_path: Path) -> None:
 
 
 def test_addresses_that_are_not_given_follow_from_those_that_are() -> None:
-    locations = load_locations()
-    assert str(locations["local"].api_address) == "192.168.1.11", "the only server"
-    assert str(locations["stalpeni"].cluster_address) == "192.168.1.252", "the VIP"
-    assert str(locations["stalpeni"].api_address) == "203.0.113.10", "as given"
-    assert str(locations["pr"].subnet) == "192.168.2.0/24"
+    found = locations()
+    assert str(found["local"].api_address) == "192.168.1.11", "the only server"
+    assert str(found["stalpeni"].cluster_address) == "192.168.1.252", "the VIP"
+    assert str(found["stalpeni"].api_address) == "203.0.113.10", "as given"
+    assert str(found["pr"].subnet) == "192.168.2.0/24"
 
 
 def test_the_example_is_valid_and_explains_every_key() -> None:
@@ -145,14 +154,14 @@ def test_minimal_toml_is_ten_lines_in_which_only_the_servers_key_is_missing(tmp_
     with pytest.raises(LocationError) as refused:
         load_locations(tmp_path)
     assert ["servers.s1.ssh_host_key" in problem for problem in refused.value.problems] == [True]
-    key = load_locations()["local"].servers[0].ssh_host_key
+    key = locations()["local"].servers[0].ssh_host_key
     (tmp_path / "mine.toml").write_text(text.replace("ecdsa-sha2-nistp256 AAAA…", key))
     assert load_locations(tmp_path)["mine"].certificates.issuer == "local", "Let's Encrypt wants [dns]"
 
 
 def test_a_host_key_may_be_followed_by_the_comment_of_its_file(tmp_path: Path) -> None:
     text = (LOCATIONS / "local.toml").read_text()
-    key = load_locations()["local"].servers[0].ssh_host_key
+    key = locations()["local"].servers[0].ssh_host_key
     (tmp_path / "mine.toml").write_text(text.replace(key, f"{key} root@s1 ${{var.ssh_private_key}}"))
     assert load_locations(tmp_path)["mine"].servers[0].ssh_host_key == key
 

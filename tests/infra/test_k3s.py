@@ -221,18 +221,9 @@ def test_a_moved_vip_is_told_to_those_that_join_through_it_and_not_to_the_founde
 
 
 def test_an_unpinned_binary_is_warned_about_and_a_pinned_one_is_not() -> None:
-    def warnings(sha256: str | None) -> list[str]:
-        found: list[str] = []
-
-        def build(stack: TerraformStack) -> None:
-            made = K3sCluster(stack, "k3s", props(machine("s1"), binary_sha256=sha256))
-            found.extend(str(entry.data) for entry in made.node.metadata if "warn" in entry.type)
-
-        synthesise(build)
-        return found
-
-    assert "make pin" in warnings(None)[0]
-    assert warnings("a" * 64) == []
+    (told,) = cluster(machine("s1"), binary_sha256=None)["check"]["k3s_checksum"]["assert"]
+    assert "make pin" in told["error_message"]
+    assert "check" not in cluster(machine("s1"), binary_sha256="a" * 64)
 
 
 def test_scripts_run_by_sh_from_memory_in_a_directory_of_roots_that_a_timer_clears() -> None:

@@ -16,18 +16,17 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from ib_constructs.base.root_authority import LETSENCRYPT_STAGING_ROOTS
-from stacks.config.loader import load_locations
 from stacks.location import LocationStack
 from stacks.reports.summary import count_by_layer, describe
 from tests.infra.synthesis import Document, only, resources, to_document
+from tests.support.locations import NAMES, locations
 
-NAMES = ["local", "pr", "stalpeni"]
 ADDRESSES = Path(__file__).parent / "addresses"
 
 
 @cache
 def document(name: str) -> Document:
-    return to_document(LocationStack(CdktfTesting.app(), load_locations()[name]))
+    return to_document(LocationStack(CdktfTesting.app(), locations()[name]))
 
 
 def addresses(name: str) -> list[str]:
@@ -111,7 +110,7 @@ def test_a_stack_accepts_only_its_own_variables(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_providers_reach_the_api_by_address_and_verify_its_name(name: str) -> None:
-    location, providers = load_locations()[name], document(name)["provider"]
+    location, providers = locations()[name], document(name)["provider"]
     for settings in (providers["kubernetes"][0], providers["helm"][0]["kubernetes"]):
         assert settings["host"] == f"https://{location.api_address}:6443"
         assert settings["tls_server_name"] == f"k3s.{location.domain}"
@@ -184,7 +183,7 @@ def test_a_developer_without_dns_is_given_lines_for_etc_hosts() -> None:
 
 def test_everything_that_a_remote_run_needs_is_in_the_stacks_folder(tmp_path: Path) -> None:
     app = App(outdir=str(tmp_path))
-    LocationStack(app, load_locations()["stalpeni"])
+    LocationStack(app, locations()["stalpeni"])
     app.synth()
     folder = tmp_path / "stacks" / "stalpeni"
     text = (folder / "cdk.tf.json").read_text()
@@ -195,10 +194,10 @@ def test_everything_that_a_remote_run_needs_is_in_the_stacks_folder(tmp_path: Pa
 
 
 def test_the_table_of_a_location_counts_its_resources_by_layer(tmp_path: Path) -> None:
-    stack = LocationStack(App(outdir=str(tmp_path), skip_validation=True), load_locations()["stalpeni"])
+    stack = LocationStack(App(outdir=str(tmp_path), skip_validation=True), locations()["stalpeni"])
     synthesised: Document = stack.to_terraform()
     counts = count_by_layer(synthesised)
     assert set(counts) == {"Servers", "Network", "DNS", "Add-ons"}
     assert counts["DNS"] == 3
-    assert "s1 (server, 192.168.1.11)" in describe(load_locations()["stalpeni"])["Servers"]
-    assert describe(load_locations()["local"])["DNS"].startswith("none")
+    assert "s1 (server, 192.168.1.11)" in describe(locations()["stalpeni"])["Servers"]
+    assert describe(locations()["local"])["DNS"].startswith("none")

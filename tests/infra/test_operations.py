@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
-from stacks.config.loader import location_names
+from stacks.config.loader import LOCATIONS, location_names
 from stacks.operations import __main__ as operations
 
 
@@ -37,7 +38,9 @@ def test_a_restore_that_nobody_can_agree_to_changes_nothing(
 ) -> None:
     monkeypatch.setattr(operations, "restore", _restored)
     monkeypatch.setattr("builtins.input", _no_terminal)
-    assert "nobody is at a terminal to agree" in said(monkeypatch, capsys, "restore", "local", "--snapshot", str(tmp_path / "snapshot"))
+    shutil.copy(LOCATIONS / "local.toml", tmp_path)
+    text = said(monkeypatch, capsys, "restore", str(tmp_path / "local.toml"), "--snapshot", str(tmp_path / "snapshot"))
+    assert "nobody is at a terminal to agree" in text
 
 
 def _restored(*_: object) -> None:

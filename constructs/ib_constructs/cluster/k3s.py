@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-from cdktf import Annotations, AssetType, DataResource, Fn, ITerraformDependable, TerraformAsset, TerraformLocal, TerraformResourceLifecycle
+from cdktf import AssetType, DataResource, Fn, ITerraformDependable, TerraformAsset, TerraformLocal, TerraformResourceLifecycle
 from constructs import Construct
 
+from ib_constructs.base.warnings import warn
 from ib_constructs.cluster import k3s_config
 from ib_constructs.cluster.identity import Identity
 from ib_constructs.cluster.k3s_config import K3sSettings
@@ -65,9 +66,11 @@ class K3sCluster(Construct):
         # Inside the stack's folder, so that a remote run has them too.
         self._scripts = TerraformAsset(self, "scripts", path=str(SCRIPTS), type=AssetType.DIRECTORY).path
         if props.binary_sha256 is None:
-            Annotations.of(self).add_warning(
+            warn(
+                self,
+                "k3s_checksum",
                 f"the SHA-256 of K3s {props.version} is not pinned; run `make pin` where the internet is. "
-                "Until then servers check their download against the release's own checksum file."
+                "Until then servers check their download against the release's own checksum file.",
             )
         self._control_plane = [server for server in props.servers if server.role == "server"]
         self._private_key = TerraformLocal(self, "ssh-private-key", props.ssh_private_key).friendly_unique_id
