@@ -11,6 +11,7 @@ import httpx2
 
 from control_app.accounting.published_rates import Bank, bank_for, read
 from control_app.core.exchange import Rate
+from control_app.core.failures import raise_all
 from control_app.storage.database import Db
 
 RATES = """CREATE TABLE rates (
@@ -48,7 +49,8 @@ class RateReader:
     def look(self) -> None:
         """Ask the banks whose rates are wanted; nobody where every invoice is in the price book's currency.
 
-        Raises ConnectionError where one does not answer, ValueError for what is not its file; what the others told is kept.
+        Raises ConnectionError where one does not answer, ValueError for what is not its file, or both (core/failures.py); what the
+        others told is kept.
         """
         failures: list[Exception] = []
         wanted = sorted(set(self.wanted()) - {self.base})
@@ -58,8 +60,7 @@ class RateReader:
                 self._read(bank, [currency for currency in wanted if bank_for(self.base, currency) == bank])
             except (ConnectionError, ValueError) as error:
                 failures.append(error)
-        if failures:
-            raise failures[0]
+        raise_all("rates", failures)
 
     def _read(self, bank: Bank, currencies: Collection[str]) -> None:
         try:

@@ -6,11 +6,19 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+import structlog
+
+from control_app.core.failures import words_of
+
 T = TypeVar("T")
+log = structlog.stdlib.get_logger("control_app.jobs")
 
 
 def each(items: Sequence[T], act: Callable[[T], None], workers: int, leave: Callable[[], None]) -> None:
-    """Do *act* to each of *items*, by so many threads at once, each of which calls *leave* at its end; the first exception is raised."""
+    """Do *act* to each of *items*, by so many threads at once, each of which calls *leave* at its end.
+
+    The first exception is raised. Those of the other threads, which were at work just then, are logged.
+    """
     waiting, lock = iter(items), threading.Lock()
     failures: list[BaseException] = []
 
@@ -39,4 +47,10 @@ def each(items: Sequence[T], act: Callable[[T], None], workers: int, leave: Call
         for thread in filter(threading.Thread.is_alive, threads):
             thread.join()
     if failures:
+        _log(failures[1:])
         raise failures[0]
+
+
+def _log(others: Sequence[BaseException]) -> None:
+    for other in others:
+        log.warning("another failed, too", error=words_of(other))

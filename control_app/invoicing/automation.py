@@ -13,6 +13,7 @@ from typing import Literal
 
 import structlog
 
+from control_app.core.failures import raise_all, words_of
 from control_app.core.numbers import CustomerNo, Month
 from control_app.core.parallel import each
 from control_app.core.time import month_text
@@ -41,18 +42,25 @@ class Automation:
     tell: Callable[[Run], None]
 
     def tick(self) -> None:
-        """Do what is due now; raises the first failure, AccountingError where Odoo cannot be asked, after all else was done that can be."""
+        """Do what is due now, all that can be; raises what failed (core/failures.py), AccountingError where Odoo cannot be asked."""
         failures: list[Exception] = []
-        payments = Payments(self.runs.book, self.runs.planning.accounting, self.runs.agree)
         if not self.runs.book.halted():
-            for act in (*self._cut_off(), self.advance, EInvoices(self.runs).follow, self._start, payments.follow):
+            for name, act in self._acts():
                 try:
                     act()
                 except Exception as error:  # noqa: BLE001 # raised below: it stops nothing else
+                    log.warning("invoicing failed", job=name, error=words_of(error))
                     failures.append(error)
         self._tell()
-        if failures:
-            raise failures[0]
+        raise_all("invoicing", failures)
+
+    def _acts(self) -> Iterator[tuple[str, Callable[[], None]]]:
+        """What a turn does, by the names that its failures are logged with."""
+        yield from self._cut_off()
+        yield "advance", self.advance
+        yield "e-invoices", EInvoices(self.runs).follow
+        yield "start", self._start
+        yield "payments", Payments(self.runs.book, self.runs.planning.accounting, self.runs.agree).follow
 
     def advance(self) -> None:
         """Go on with invoices whose time has come: after an answer that did not come, an approval, an e-mail on its way."""
@@ -79,12 +87,12 @@ class Automation:
 
         each(sorted({customer for customer, _ in waiting}), go_on, self.runs.at_once, book.db.close)
 
-    def _cut_off(self) -> Iterator[Callable[[], None]]:
+    def _cut_off(self) -> Iterator[tuple[str, Callable[[], None]]]:
         """What goes on with each run that is not finished and whose time has come, the oldest first."""
         now = self.runs.book.clock()
         for run in reversed(self.runs.history.unfinished()):
             if run.not_before <= now:
-                yield partial(self._go_on, run.id)
+                yield f"run {run.id}", partial(self._go_on, run.id)
 
     def _go_on(self, id: str) -> None:
         run = self.runs.history.find(id)
@@ -131,5 +139,5 @@ class Automation:
                 try:
                     self.tell(run)
                 except Exception as error:  # noqa: BLE001 # whatever it is: it is said again at the next turn
-                    log.warning("the run could not be told of", id=run.id, error=f"{type(error).__name__}: {error}")
+                    log.warning("the run could not be told of", id=run.id, error=words_of(error))
                     history.take_back_telling(run)

@@ -12,6 +12,7 @@ import schedule
 import structlog
 
 from control_app.core.clock import Clock
+from control_app.core.failures import words_of
 from control_app.core.time import microseconds
 from control_app.service.job_results import JobResult, JobResults
 
@@ -54,13 +55,13 @@ class Jobs:
         try:
             self.all[name].run()
         except Exception as error:  # noqa: BLE001 # whatever it is, the next turn comes
-            failure = f"{type(error).__name__}: {error}"
+            failure = words_of(error)
             log.warning("job failed", job=name, error=failure)
         try:
             self._keep(name, failure)
         except sqlite3.Error as error:
             # On a full or damaged volume. That no success is added is seen all the same.
-            log.warning("what became of a job cannot be kept", job=name, error=f"{type(error).__name__}: {error}")
+            log.warning("what became of a job cannot be kept", job=name, error=words_of(error))
 
     def start(self) -> None:
         """Run every job once, then each in its turn, until `stop`."""

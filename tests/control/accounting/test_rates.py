@@ -84,3 +84,10 @@ def test_a_bank_that_does_not_tell_is_named_and_stops_no_other(db: Db, answer: h
     with pytest.raises(error, match="BNR"):
         reader(db, ["RON", "EUR"], answers, []).look()
     assert newest_rate(db, "USD", "EUR", DAY)
+
+
+def test_where_no_bank_tells_each_is_named(db: Db) -> None:
+    answers: dict[str, httpx2.Response | Exception] = {"bnr.example": httpx2.Response(503), "ecb.example": httpx2.ConnectError("no route")}
+    with pytest.raises(ExceptionGroup) as raised:
+        reader(db, ["RON", "EUR"], answers, []).look()
+    assert {str(failure).partition(" ")[0] for failure in raised.value.exceptions} == {"BNR", "ECB"}

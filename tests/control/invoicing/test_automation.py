@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from control_app.accounting.odoo.double.faults import Fault
-from control_app.accounting.port import AccountingError
+from control_app.accounting.port import AccountingError, UnavailableError
+from control_app.core.failures import words_of
+from control_app.invoicing.e_invoices import EInvoices
 from control_app.invoicing.history import RunHistory
 from control_app.invoicing.lease import BusyError
 from control_app.invoicing.orders import Order
+from control_app.invoicing.payments import Payments
 from control_app.storage.database import Db
 from tests.control.invoicing.test_period_rules import THIRD_OF_DECEMBER, big
 from tests.control.support.odoos import always
@@ -168,3 +172,25 @@ def test_the_next_month_is_billed_in_its_turn(company: World) -> None:
     company.read()
     company.tick(2)
     assert [move["ref"] for move in company.moves()] == ["stalpeni/acme/2026-10-1", "stalpeni/acme/2026-11-1"]
+
+
+def test_each_failure_of_a_turn_is_logged_by_its_job_and_all_are_told(
+    company: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(error: Exception) -> Callable[[object], None]:
+        def follow(_: object) -> None:
+            raise error
+
+        return follow
+
+    monkeypatch.setattr(EInvoices, "follow", fails(UnavailableError("Odoo is away")))
+    monkeypatch.setattr(Payments, "follow", fails(ValueError("no amount")))
+    with pytest.raises(ExceptionGroup) as raised:
+        company.automation.tick()
+    assert words_of(raised.value) == "UnavailableError: Odoo is away; ValueError: no amount"
+    assert len(company.moves()) == 1, "what can be done is"
+    logged = [record.msg for record in caplog.records if "invoicing failed" in str(record.msg)]
+    assert [(line["job"], line["error"]) for line in logged if isinstance(line, dict)] == [
+        ("e-invoices", "UnavailableError: Odoo is away"),
+        ("payments", "ValueError: no amount"),
+    ]

@@ -201,3 +201,16 @@ def test_a_run_that_another_process_finished_before_the_lease_was_taken_is_not_g
 def test_nothing_to_do_is_done(company: World) -> None:
     each([], lambda _: pytest.fail("there is nothing"), 4, lambda: pytest.fail("there was nobody"))
     assert company.moves() == []
+
+
+def test_of_threads_that_fail_at_once_the_first_is_raised_and_the_others_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    together = threading.Barrier(2)
+
+    def fail(number: int) -> None:
+        together.wait()
+        raise ValueError(f"no {number}")
+
+    with pytest.raises(ValueError, match="no ") as raised:
+        each([1, 2], fail, 2, lambda: None)
+    (other,) = {"no 1", "no 2"} - {str(raised.value)}
+    assert f"ValueError: {other}" in caplog.text
