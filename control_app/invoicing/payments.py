@@ -17,13 +17,14 @@ from control_app.storage.database import Db
 
 LOOK_AGAIN = 6 * HOUR
 UNDONE_WITHIN = 60
-"""Days after it was due in which what is settled is looked at once a day: a direct debit can be returned for eight weeks."""
+"""Days after it was due, and after it was settled, in which it is looked at once a day: a direct debit can be returned for eight weeks."""
 AT_ONCE = 500
 """Invoices of which is kept what was read, before the next are."""
 _TO_BE_PAID: Sequence[PaymentState] = ("open", "partly paid")
-_DUE = """SELECT i.id, i.odoo_id, i.due_day FROM invoices i LEFT JOIN payments p ON p.invoice = i.id
+_DUE = """SELECT i.id, i.odoo_id, i.due_day, p.state, p.settled_at FROM invoices i LEFT JOIN payments p ON p.invoice = i.id
   WHERE i.number IS NOT NULL AND (p.invoice IS NULL OR p.look_at <= ?) ORDER BY i.id"""
-_KEEP = "INSERT OR REPLACE INTO payments (invoice, state, tax, total, unpaid, read_at, look_at) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_KEEP = """INSERT OR REPLACE INTO payments (invoice, state, tax, total, unpaid, read_at, look_at, settled_at)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
 _READ = "SELECT p.invoice, p.state, p.tax, p.total, p.unpaid, p.read_at FROM payments p JOIN invoices i ON i.id = p.invoice"
 
 
@@ -43,11 +44,20 @@ class Reading(NamedTuple):
 
 
 class _Due(NamedTuple):
-    """A posted invoice that is to be looked at."""
+    """A posted invoice that is to be looked at, and what was read of it last."""
 
     id: int
     odoo_id: int
     due_day: int
+    state: PaymentState | None
+    settled_at: int | None
+
+    def settled(self, payment: Payment | None, now: int) -> int | None:
+        """Since when nothing of it is to be paid, in the way in which that is so now; None while something is, or is on its way."""
+        if payment and payment.state in (*_TO_BE_PAID, "in payment"):
+            return None
+        is_as_before = self.settled_at is not None and self.state == (payment and payment.state)
+        return self.settled_at if is_as_before else now
 
 
 @dataclass(frozen=True)
@@ -113,14 +123,15 @@ def told(amount: Decimal, entry: Entry) -> str:
 
 def _row(due: _Due, payment: Payment | None, now: int) -> tuple[object, ...]:
     paid = (payment.state, *(f"{amount:f}" for amount in (payment.tax, payment.total, payment.unpaid))) if payment else (None,) * 4
-    return (due.id, *paid, now, _look_at(payment, due.due_day, now))
+    settled_at = due.settled(payment, now)
+    return (due.id, *paid, now, _look_at(due.due_day, settled_at, now), settled_at)
 
 
-def _look_at(payment: Payment | None, due_day: int, now: int) -> int | None:
+def _look_at(due_day: int, settled_at: int | None, now: int) -> int | None:
     """When to look again; None: never."""
-    if payment and payment.state in (*_TO_BE_PAID, "in payment"):
+    if settled_at is None:
         return now + LOOK_AGAIN
-    return now + DAY if now // DAY < due_day + UNDONE_WITHIN else None
+    return now + DAY if now // DAY < max(due_day, settled_at // DAY) + UNDONE_WITHIN else None
 
 
 def _readings(db: Db, column: Literal["i.month", "i.id"], value: int) -> dict[int, Reading]:

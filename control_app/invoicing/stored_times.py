@@ -26,7 +26,7 @@ PULL_BACK = (
     f"""UPDATE invoices SET due_day = due_day - invoice_day + :present / {DAY}, invoice_day = :present / {DAY}
       WHERE {UNFINISHED} AND state = 'draft' AND attempt IS NULL AND invoice_day > :late / {DAY}""",
     f"UPDATE e_invoices SET look_at = :present WHERE look_at > :late + {DAY}",
-    "UPDATE payments SET read_at = :present WHERE read_at > :late",
+    *(f"UPDATE payments SET {column} = :present WHERE {column} > :late" for column in ("read_at", "settled_at")),
     f"UPDATE payments SET look_at = :present WHERE look_at > :late + {DAY}",
     "UPDATE invoice_holds SET since = :present WHERE since > :late",
     "UPDATE halt SET at = :present WHERE at > :late",

@@ -79,6 +79,13 @@ PAYMENTS = """CREATE TABLE payments (
   invoice INTEGER PRIMARY KEY, state TEXT CHECK (state IN ('open', 'partly paid', 'in payment', 'paid', 'credited')),
   tax TEXT, total TEXT, unpaid TEXT, read_at INTEGER NOT NULL, look_at INTEGER
 ) STRICT"""
+# settled_at: since when nothing is to be paid, as far as was seen, NULL while something is. What was given up before that was kept is
+# looked at once more.
+SETTLED = (
+    "ALTER TABLE payments ADD COLUMN settled_at INTEGER",
+    """UPDATE payments SET settled_at = read_at, look_at = coalesce(look_at, read_at)
+    WHERE state IS NULL OR state NOT IN ('open', 'partly paid', 'in payment')""",
+)
 # What a customer calls its order with us, which is named on its invoices.
 ORDER_NUMBERS = "CREATE TABLE order_numbers (customer INTEGER PRIMARY KEY, number TEXT NOT NULL) STRICT"
 # In which currency a customer is billed, where a person said so.

@@ -250,3 +250,10 @@ def unrated(db: Database) -> None:
     """Rows that are not rated by one index, whether they have no price or are too dear."""
     for statement in UNRATED:
         db.conn.execute(statement)
+
+
+@migrations()
+def settled_payments(db: Database) -> None:
+    """Since when invoices are settled, which says how long they are looked at."""
+    for statement in invoicing.SETTLED:
+        db.conn.execute(statement)

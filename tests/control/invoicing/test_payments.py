@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sqlite3
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +19,7 @@ from control_app.core.time import HOUR
 from control_app.invoicing import payments
 from control_app.invoicing.exports import month_csv
 from control_app.invoicing.payments import Payments, Reading, payment_text, readings
+from control_app.invoicing.tables import PAYMENTS, SETTLED
 from tests.control.invoicing.test_period_rules import big
 from tests.control.support.ledgers import row
 from tests.control.support.odoos import always
@@ -126,6 +128,86 @@ def test_what_has_long_been_settled_is_asked_for_no_more(company: World) -> None
     company.now += timedelta(days=400)
     follow(company)
     assert asked == []
+
+
+@pytest.mark.parametrize("late", [0, 45, 90, 400])
+def test_what_was_paid_late_is_looked_at_for_sixty_days_from_then(company: World, late: int) -> None:
+    company.run()
+    company.tick()
+    company.now += DUE + timedelta(days=late)
+    company.odoo.pay(1, 1.21)
+    for _ in range(60):
+        company.tick(pause=timedelta(days=1))
+    assert texts(company) == ["paid"]
+    company.odoo.pay(1, -1.21)
+    company.tick()
+    assert texts(company) == [f"open, overdue for {late + 60} days"]
+
+
+def test_what_was_paid_late_is_asked_for_no_more_when_sixty_days_are_over(company: World) -> None:
+    company.run()
+    company.now += DUE + timedelta(days=90)
+    company.odoo.pay(1, 1.21)
+    for _ in range(61):
+        company.tick(pause=timedelta(days=1))
+    asked: list[str] = []
+    company.odoo.fault = lambda model, method, _: asked.append(f"{model}/{method}")
+    company.now += timedelta(days=400)
+    follow(company)
+    assert asked == []
+
+
+def test_what_was_paid_again_after_it_was_returned_is_looked_at_anew(company: World) -> None:
+    company.run()
+    company.odoo.pay(1, 1.21)
+    company.tick()
+    company.now += DUE + timedelta(days=50)
+    for amount in (-1.21, 1.21):
+        company.odoo.pay(1, amount)
+        company.tick(pause=timedelta(days=1))
+    for _ in range(58):
+        company.tick(pause=timedelta(days=1))
+    company.odoo.pay(1, -1.21)
+    company.tick()
+    assert texts(company) == ["open, overdue for 110 days"]
+
+
+def test_what_somebody_put_back_to_draft_late_and_posted_again_is_told_as_what_it_is(company: World) -> None:
+    company.run()
+    company.tick()
+    company.now += DUE + timedelta(days=59)
+    for posted, told in (("draft", "not posted in Odoo any more"), ("posted", "open, overdue for 79 days")):
+        company.odoo.change("account.move", 1, state=posted)
+        for _ in range(20):
+            company.tick(pause=timedelta(days=1))
+        assert texts(company)[0].split(", overdue")[0] == told.split(", overdue")[0]
+
+
+def test_a_jump_of_our_clock_does_not_end_the_looking(company: World) -> None:
+    company.run()
+    company.odoo.pay(1, 1.21)
+    company.tick()
+    company.ahead = timedelta(days=400)
+    company.tick()
+    company.ahead = timedelta()
+    company.now += timedelta(days=2)
+    company.odoo.pay(1, -1.21)
+    company.tick()
+    assert texts(company) == ["open"]
+
+
+@pytest.mark.parametrize(
+    ("state", "looked_at", "settled_at"),
+    [("paid", 7, 7), ("credited", 7, 7), (None, 7, 7), ("open", None, None), ("in payment", None, None)],
+)
+def test_what_was_given_up_before_is_looked_at_once_more(tmp_path: Path, state: str | None, looked_at: object, settled_at: object) -> None:
+    db = sqlite3.connect(tmp_path / "old.sqlite3")
+    db.execute(PAYMENTS)
+    db.execute("INSERT INTO payments VALUES (1, ?, '0', '0', '0', 7, NULL)", [state])
+    for statement in SETTLED:
+        db.execute(statement)
+    assert db.execute("SELECT look_at, settled_at FROM payments").fetchone() == (looked_at, settled_at)
+    db.close()
 
 
 @pytest.mark.parametrize("what", ["cancelled", "deleted"])
