@@ -65,7 +65,8 @@ class Draft:
 class Document:
     """An invoice or credit note as the accounting system has it.
 
-    `number`: its own, from posting on. `untaxed`: without tax. `e_invoices`: what became of it on each way on which it was handed on.
+    `number`: its own, from posting on. `untaxed`: without tax. `e_invoices`: what became of it on each way on which it was handed on,
+    but for what failed on a way that its partner has left.
     """
 
     id: int
@@ -192,7 +193,7 @@ class Accounting(Protocol):
         ...
 
     def refusal(self, id: int) -> str:
-        """Why a document was refused, as the accounting system wrote it down; empty where it wrote nothing."""
+        """Why a document was refused that was not before, as the accounting system wrote it down; empty where it wrote nothing."""
         ...
 
     def find(self, refs: Collection[str]) -> Mapping[str, Sequence[Document]]:

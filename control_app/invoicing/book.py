@@ -79,16 +79,16 @@ class InvoiceBook:
           ORDER BY month, customer, id"""
         return [_entry(row) for row in self.db.connection.execute(query, [now])]
 
-    def handed_in(self, now: int, oldest_day: int, most: int = -1) -> list[Entry]:
-        """Sent ones that somebody has not taken yet to whom they were handed on, and that are to be looked at *now*.
+    def handed_in(self, now: int, *, first_looks: bool, most: int = -1) -> list[Entry]:
+        """Sent ones of which is to be looked at *now* what those made of them to whom they were handed on.
 
-        Those of *oldest_day* and later, and whatever was refused.
+        *first_looks*: also those at which nobody has looked yet.
         """
         query = f"""{_ALL} i WHERE state = 'sent' AND target != 'void'
-          AND NOT EXISTS (SELECT 1 FROM e_invoices e WHERE e.invoice = i.id AND (e.state = 'accepted' OR e.look_at > ?))
-          AND (invoice_day >= ? OR EXISTS (SELECT 1 FROM e_invoices e WHERE e.invoice = i.id AND e.state = 'refused'))
+          AND (EXISTS (SELECT 1 FROM e_invoices e WHERE e.invoice = i.id AND e.look_at <= ?)
+            OR (? AND NOT EXISTS (SELECT 1 FROM e_invoices e WHERE e.invoice = i.id)))
           ORDER BY id LIMIT ?"""
-        return [Entry._make(row) for row in self.db.connection.execute(query, [now, oldest_day, most])]
+        return [_entry(row) for row in self.db.connection.execute(query, [now, first_looks, most])]
 
     def unfinished(self, customer: CustomerNo, month: Month) -> list[Entry]:
         """What is left to do for a customer's period. The credit notes of an invoice that is being voided go with it."""

@@ -1,14 +1,16 @@
-"""What became of invoices that were handed on with their sending, to a tax office or by Peppol: looked at until they were taken.
+"""What became of invoices that were handed on with their sending, to a tax office or by Peppol: looked at until that is known.
 
-Where they are not, a person must look.
+Where they were not taken, or nobody says whether they were, a person must look.
 """
 
 from __future__ import annotations
 
+import sqlite3
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from control_app.accounting.port import Accounting, Channel, Document, EInvoice
 from control_app.core.numbers import Month
@@ -25,12 +27,24 @@ LOOK_AGAIN = 3600 * SECOND
 LATE_AFTER = 3
 """Working days without the tax office's yes after which a person looks: Romania's law leaves five from the invoice's date."""
 LOOKED_FOR = 31
-"""Days: what is older was sent before there was anybody to hand it on to."""
+"""Days after which a person looks why Peppol does not say what became of an invoice, and one that nobody got is looked at no more."""
 FRIDAY = 5
 """Days of the week that are worked on."""
-_KEEP = "INSERT OR REPLACE INTO e_invoices (invoice, state, look_at) VALUES (?, ?, ?)"
-_ON_THE_WAY = ("refused", None, "sent", "accepted")
-"""States in the order in which one stands for several: as long as somebody has not taken it, it is not taken."""
+_READ = "SELECT channel, state, why FROM e_invoice_states WHERE invoice = ?"
+_KEEP = "INSERT INTO e_invoice_states (invoice, channel, state, why) VALUES (?, ?, ?, ?)"
+_FORGET = "DELETE FROM releases WHERE customer = ? AND month = ? AND code = ? AND message = ?"
+
+
+class _Answer(NamedTuple):
+    """What one to whom an invoice is handed on made of it. `state`: None where it has not got it; `why` it was refused, as told then."""
+
+    state: EInvoice | None
+    why: str = ""
+
+
+Answers = Mapping[Channel, _Answer]
+Holds = Mapping[Channel, Hold]
+_NONE = _Answer(None)
 
 
 @dataclass(frozen=True)
@@ -41,63 +55,117 @@ class EInvoices:
 
     def follow(self) -> None:
         """Look at those whose time has come, month by month; a month that a run works on comes later. Raises AccountingError."""
-        accounting = self.runs.planning.accounting
-        if accounting is None or not self._due(most=1) or not (channels := accounting.e_invoices()):
+        accounting, book = self.runs.planning.accounting, self._book
+        if accounting is None or not book.handed_in(book.clock(), first_looks=True, most=1):
             return
+        channels = accounting.e_invoices()
         months = defaultdict[Month, list[Entry]](list)
-        for entry in self._due():
+        # What was handed on is looked at also when nothing is any more, as the company left Peppol, say.
+        for entry in book.handed_in(book.clock(), first_looks=bool(channels)):
             months[entry.month].append(entry)
         for month, entries in sorted(months.items()):
             with suppress(BusyError), self.runs.working(month) as lease:
                 found = accounting.find([entry.ref for entry in entries])
                 for entry in entries:
                     document = next((one for one in found.get(entry.ref, ()) if one.id == entry.odoo_id), None)
-                    self._note(lease, entry, _states(channels, document), accounting)
+                    look = _Look(entry, self._before(entry), book.clock())
+                    self._note(lease, look, look.states(channels, document), accounting)
 
-    def _due(self, most: int = -1) -> list[Entry]:
-        """Those whose time has come, *most* of them, or all."""
-        now = self._book.clock()
-        return self._book.handed_in(now, now // DAY - LOOKED_FOR, most)
+    def _before(self, entry: Entry) -> Answers:
+        rows = self._book.db.connection.execute(_READ, [entry.id])
+        return {channel: _Answer(state, why) for channel, state, why in rows}
 
-    def _note(self, lease: Lease, entry: Entry, states: Mapping[Channel, EInvoice | None], accounting: Accounting) -> None:
-        """Write down what became of one, and hold it or let it go."""
-        now = self._book.clock()
-        why = accounting.refusal(id_of(entry)) if "refused" in states.values() else ""
+    def _note(self, lease: Lease, look: _Look, states: Mapping[Channel, EInvoice | None], accounting: Accounting) -> None:
+        """Write down what became of one, and hold it or let it go. What a person let go stays so until it is refused anew."""
+        entry, anew = look.entry, look.refused_anew(states)
+        # Later lines of the document's log are not about the refusal.
+        why = dict.fromkeys(anew, accounting.refusal(id_of(entry)) if anew else "")
+        answers: Answers = {channel: _Answer(state, why.get(channel, look.why(channel, state))) for channel, state in states.items()}
         let_go = released(self._book.db, entry.month)
-        holds = [hold for hold in self._holds(entry, states, why, now) if (entry.customer, *hold.words) not in let_go]
-        state = min(states.values(), key=_ON_THE_WAY.index, default=None)
-        # A refusal that a person let go is nothing to wait for.
-        state = None if state == "refused" and not holds else state
+        found = look.holds(answers)
+        holds: Holds = {channel: hold for channel, hold in found.items() if channel in anew or (entry.customer, *hold.words) not in let_go}
         with self._book.db.transaction() as db:
             lease.renew(db)
-            # What is handed on to nobody may still be, by a person.
-            db.execute(_KEEP, [entry.id, state, now + (LOOK_AGAIN if states else DAY)])
-            keep_holds(db, entry.customer, entry.month, entry.ref, holds)
-
-    def _holds(self, entry: Entry, states: Mapping[Channel, EInvoice | None], why: str, now: int) -> Iterator[Hold]:
-        said = f"; Odoo wrote down: {why}" if why else ""
-        if states.get("Peppol") == "refused":
-            yield hold_for("peppol-failed", f"{entry.number} did not reach its customer by Peppol{said}", now, entry.customer)
-        if "tax office" not in states:
-            return
-        state = states["tax office"]
-        if state == "refused":
-            told = f"the tax office refused the e-invoice of {entry.number}: it is as if it was not issued{said}"
-            yield hold_for("e-invoice-refused", told, now, entry.customer)
-        elif state != "accepted" and working_days(entry.invoice_day, now // DAY) >= LATE_AFTER:
-            what = "has not answered to" if state else "was not given"
-            told = f"the tax office {what} the e-invoice of {entry.number}, on working day {LATE_AFTER} of 5 or later"
-            yield hold_for("e-invoice-late", told, now, entry.customer)
+            _keep(db, entry, answers, look.again(answers, holds))
+            db.executemany(_FORGET, [(entry.customer, entry.month, *holds[channel].words) for channel in anew])
+            keep_holds(db, entry.customer, entry.month, entry.ref, holds.values())
 
     @property
     def _book(self) -> InvoiceBook:
         return self.runs.book
 
 
-def _states(channels: Collection[Channel], document: Document | None) -> Mapping[Channel, EInvoice | None]:
-    """How a document stands with each who is to get it: a tax office gets all, Peppol those for partners who are there."""
-    awaited: dict[Channel, EInvoice | None] = {"tax office": None} if "tax office" in channels else {}
-    return {**awaited, **document.e_invoices} if document else awaited
+@dataclass(frozen=True)
+class _Look:
+    """A look at *entry*, *now* (microseconds since 1970 UTC); *before*: what was told at the last one."""
+
+    entry: Entry
+    before: Answers
+    now: int
+
+    def states(self, channels: Collection[Channel], document: Document | None) -> Mapping[Channel, EInvoice | None]:
+        """How a *document* stands with each who is to get it: a tax office gets all, Peppol those for partners who are there.
+
+        What was sent is sent until something else is told of it. What nobody looked at in time was sent before there was a tax office.
+        """
+        states: dict[Channel, EInvoice | None] = {channel: "sent" for channel, answer in self.before.items() if answer.state == "sent"}
+        if "tax office" in channels and ("tax office" in self.before or not self._is_old):
+            states["tax office"] = None
+        return {**states, **document.e_invoices} if document else states
+
+    def refused_anew(self, states: Mapping[Channel, EInvoice | None]) -> Collection[Channel]:
+        """Who refused it since the last look."""
+        return [channel for channel, state in states.items() if state == "refused" != self.before.get(channel, _NONE).state]
+
+    def why(self, channel: Channel, state: EInvoice | None) -> str:
+        """Why it was refused at an earlier look."""
+        return self.before.get(channel, _NONE).why if state == "refused" else ""
+
+    def holds(self, answers: Answers) -> Holds:
+        """What a person must look at."""
+        found = dict[Channel, Hold]()
+        for channel, answer in answers.items():
+            if hold := self._hold(channel, answer):
+                found[channel] = hold
+        return found
+
+    def again(self, answers: Answers, holds: Holds) -> int | None:
+        """When to look again; None: never, since all have taken it, or a person let go what they have not, or nobody got it."""
+        states = {answer.state for answer in answers.values()}
+        if states == {"accepted"} or (self._is_old and not holds and "sent" not in states):
+            return None
+        # What is handed on to nobody may still be, by a person.
+        return self.now + (LOOK_AGAIN if holds or (states and not self._is_old) else DAY)
+
+    def _hold(self, channel: Channel, answer: _Answer) -> Hold | None:
+        said = f"; Odoo wrote down: {answer.why}" if answer.why else ""
+        number, is_refused = self.entry.number, answer.state == "refused"
+        if answer.state == "accepted":
+            return None
+        if channel == "Peppol" and is_refused:
+            return self._held("peppol-failed", f"{number} did not reach its customer by Peppol{said}")
+        if channel == "Peppol":
+            told = f"Peppol has not told within {LOOKED_FOR} days whether {number} reached its customer"
+            return self._held("peppol-late", told) if self._is_old else None
+        if is_refused:
+            return self._held("e-invoice-refused", f"the tax office refused the e-invoice of {number}: it is as if it was not issued{said}")
+        if working_days(self.entry.invoice_day, self.now // DAY) < LATE_AFTER:
+            return None
+        what = "has not answered to" if answer.state else "was not given"
+        return self._held("e-invoice-late", f"the tax office {what} the e-invoice of {number}, on working day {LATE_AFTER} of 5 or later")
+
+    def _held(self, code: str, told: str) -> Hold:
+        return hold_for(code, told, self.now, self.entry.customer)
+
+    @property
+    def _is_old(self) -> bool:
+        return self.now // DAY - self.entry.invoice_day > LOOKED_FOR
+
+
+def _keep(db: sqlite3.Connection, entry: Entry, answers: Answers, look_at: int | None) -> None:
+    db.execute("INSERT OR REPLACE INTO e_invoices (invoice, look_at) VALUES (?, ?)", [entry.id, look_at])
+    db.execute("DELETE FROM e_invoice_states WHERE invoice = ?", [entry.id])
+    db.executemany(_KEEP, [(entry.id, channel, *answer) for channel, answer in answers.items()])
 
 
 def working_days(since: int, until: int) -> int:

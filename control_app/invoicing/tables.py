@@ -73,6 +73,18 @@ PENDING = f"CREATE INDEX invoices_pending ON invoices (month) WHERE {UNFINISHED}
 E_INVOICES = """CREATE TABLE e_invoices (
   invoice INTEGER PRIMARY KEY, state TEXT CHECK (state IN ('sent', 'accepted', 'refused')), look_at INTEGER NOT NULL
 ) STRICT"""
+# Later: what each of those made of it, as it was told last, NULL where it has not got it, and why it was refused, as told then; and
+# with `look_at` NULL what is looked at no more.
+E_INVOICES_BY_CHANNEL = (
+    """CREATE TABLE e_invoice_states (
+    invoice INTEGER NOT NULL, channel TEXT NOT NULL CHECK (channel IN ('tax office', 'Peppol')),
+    state TEXT CHECK (state IN ('sent', 'accepted', 'refused')), why TEXT NOT NULL, PRIMARY KEY (invoice, channel)
+  ) STRICT, WITHOUT ROWID""",
+    "CREATE TABLE e_invoices_new (invoice INTEGER PRIMARY KEY, look_at INTEGER) STRICT",
+    "INSERT INTO e_invoices_new SELECT invoice, CASE WHEN state = 'accepted' THEN NULL ELSE look_at END FROM e_invoices",
+    "DROP TABLE e_invoices",
+    "ALTER TABLE e_invoices_new RENAME TO e_invoices",
+)
 # What of a posted invoice is paid, as the accounting system said at read_at: amounts in the invoice's currency, NULL where it was not
 # posted any more. state: NULL where it did not tell. look_at: when to look again, NULL: never.
 PAYMENTS = """CREATE TABLE payments (

@@ -104,14 +104,24 @@ REASONS: Mapping[str, Reason] = {
     "odoo-unanswered": Reason(f"look into Odoo's log; {_RESUME}", "run"),
     "odoo-refused": Reason(f"change in Odoo what it names; {_RESUME}", "run"),
     "e-invoice-refused": Reason(
-        "correct in Odoo what it names (the whole reason is in the invoice's log there); then void it here, and bill again", "run"
+        "correct in Odoo what it names (the whole reason is in the invoice's log there); then void it here, and bill again; a credit note"
+        " is sent again in Odoo",
+        "run",
     ),
     "e-invoice-late": Reason(
-        "look at the invoice in Odoo why the tax office has not taken it, and have its answer fetched; the law leaves five working days",
+        "look at the invoice in Odoo why the tax office has not taken it, and have its answer fetched; the law leaves five working days."
+        " Where it was handed in past Odoo, release the hold",
         "run",
+        releasable=True,
     ),
     "peppol-failed": Reason(
         "correct in Odoo what it names, and send the invoice again there by Peppol alone; where its e-mail is enough, release the hold",
+        "run",
+        releasable=True,
+    ),
+    "peppol-late": Reason(
+        "look at the invoice in Odoo, which fetches Peppol's answers only while the company is registered there; ask the customer whether"
+        " it came; where its e-mail is enough, release the hold",
         "run",
         releasable=True,
     ),

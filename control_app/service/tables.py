@@ -257,3 +257,10 @@ def settled_payments(db: Database) -> None:
     """Since when invoices are settled, which says how long they are looked at."""
     for statement in invoicing.SETTLED:
         db.conn.execute(statement)
+
+
+@migrations()
+def e_invoices_by_channel(db: Database) -> None:
+    """What a tax office and Peppol each made of invoices, which are looked at until that is known."""
+    for statement in invoicing.E_INVOICES_BY_CHANNEL:
+        db.conn.execute(statement)

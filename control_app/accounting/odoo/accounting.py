@@ -7,6 +7,7 @@ import html
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal, TypeVar
@@ -158,8 +159,9 @@ class OdooAccounting:
         found: dict[str, list[Document]] = {}
         for part in _parts(sorted(refs)):
             domain = [["ref", "in", part], ["move_type", "in", [*KINDS]], ["company_id", "=", self._wanted.company]]
-            for move in self._odoo.read("account.move", "search_read", self._documents, domain=domain, fields=self._fields(), order="id"):
-                found.setdefault(move.ref, []).append(move)
+            moves = self._odoo.read("account.move", "search_read", self._documents, domain=domain, fields=self._fields(), order="id")
+            for document in self._awaited(moves):
+                found.setdefault(document.ref, []).append(document)
         return found
 
     def create(self, draft: Draft) -> int:
@@ -169,7 +171,7 @@ class OdooAccounting:
     def read(self, id: int) -> Document | None:
         """The document as it is now, None where there is none. It is a search, since to read what is not there is an error."""
         moves = self._odoo.read("account.move", "search_read", self._documents, domain=[["id", "=", id]], fields=self._fields(), limit=1)
-        return moves[0] if moves else None
+        return next(iter(self._awaited(moves)), None)
 
     def payments(self, ids: Collection[int]) -> Mapping[int, Payment]:
         """What of each posted move is paid, a hundred in a call."""
@@ -322,15 +324,28 @@ class OdooAccounting:
             return False
         fields = (peppol.STATE, "commercial_partner_id")
         moves = self._odoo.read("account.move", "read", rows(*fields), ids=[id], fields=fields)
-        to = [move["commercial_partner_id"][0] for move in moves if move[peppol.STATE] in peppol.TO_BE_SENT]
-        partners = self._odoo.read("res.partner", "read", rows(peppol.VERIFIED), ids=to, fields=[peppol.VERIFIED]) if to else ()
-        return any(partner[peppol.VERIFIED] == peppol.VALID for partner in partners)
+        return bool(self._on_peppol({move["commercial_partner_id"][0] for move in moves if move[peppol.STATE] in peppol.TO_BE_SENT}))
+
+    def _on_peppol(self, partners: Collection[int]) -> Collection[int]:
+        """Those of *partners* who are at Peppol now."""
+        if not partners:
+            return ()
+        found = self._odoo.read("res.partner", "read", rows(peppol.VERIFIED), ids=sorted(partners), fields=[peppol.VERIFIED])
+        return {partner["id"] for partner in found if partner[peppol.VERIFIED] == peppol.VALID}
+
+    def _awaited(self, found: Sequence[tuple[Document, int | None]]) -> Iterator[Document]:
+        """Documents, each with the partner at Peppol whom it did not reach: where that one has left, nobody waits for it there."""
+        there = self._on_peppol({partner for _, partner in found if partner is not None})
+        for document, partner in found:
+            is_over = partner is not None and partner not in there
+            left = {channel: state for channel, state in document.e_invoices.items() if not is_over or channel != "Peppol"}
+            yield replace(document, e_invoices=left)
 
     def _fields(self) -> Sequence[str]:
         return (*MOVE, *self._ways().document_fields)
 
-    def _documents(self, answer: Any) -> Sequence[Document]:
-        return [self._document(row) for row in rows(*MOVE)(answer)]
+    def _documents(self, answer: Any) -> Sequence[tuple[Document, int | None]]:
+        return [(self._document(row), self._ways().failed_at_peppol(row)) for row in rows(*MOVE)(answer)]
 
     def _document(self, row: Row) -> Document:
         if row["move_type"] not in KINDS or row["state"] not in STATES:

@@ -34,9 +34,15 @@ class Channels:
         return frozenset(channel for channel, is_used in found.items() if is_used)
 
     @property
+    def _told(self) -> Sequence[Channel]:
+        """Those of which Odoo tells: Peppol, too, when the company has left it, since what was sent before is still there."""
+        found: dict[Channel, bool] = {"tax office": self.e_factura, "Peppol": bool(self.registration)}
+        return [channel for channel, is_told in found.items() if is_told]
+
+    @property
     def document_fields(self) -> Sequence[str]:
         """Of documents."""
-        return [STATES[channel][0] for channel in sorted(self.used)]
+        return [*(STATES[channel][0] for channel in self._told), *(["commercial_partner_id"] if self.registration else [])]
 
     @property
     def partner_fields(self) -> Sequence[str]:
@@ -46,7 +52,7 @@ class Channels:
     def e_invoices(self, document: Row) -> Mapping[Channel, EInvoice]:
         """What became of a document on each way that it took; by a word of Odoo's that nobody knows it was sent, and no more."""
         found = dict[Channel, EInvoice]()
-        for channel in self.used:
+        for channel in self._told:
             field, meanings = STATES[channel]
             if value := document.get(field):
                 if value not in meanings:
@@ -54,6 +60,10 @@ class Channels:
                 if state := meanings.get(value, "sent"):
                     found[channel] = state
         return found
+
+    def failed_at_peppol(self, document: Row) -> int | None:
+        """To which partner a document was to go that did not reach it; None where it did, or has not been sent."""
+        return document["commercial_partner_id"][0] if document.get(peppol.STATE) == peppol.FAILED else None
 
     def missing_of(self, partner: Row) -> list[str]:
         """What a document lacks of a partner, in words."""

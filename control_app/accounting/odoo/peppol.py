@@ -13,16 +13,18 @@ from control_app.accounting.odoo.shapes import Row
 from control_app.accounting.port import EInvoice, Problem
 
 STATE, REGISTRATION = "peppol_move_state", "account_peppol_proxy_state"
+FAILED = "error"
+"""It stays when the partner has left Peppol."""
 # The last three are the buyer's answers: acknowledged, approved, refused.
 STATES: Mapping[str, EInvoice] = {
     "processing": "sent",
     "done": "accepted",
-    "error": "refused",
+    FAILED: "refused",
     "AB": "accepted",
     "AP": "accepted",
     "RE": "refused",
 }
-TO_BE_SENT = ("ready", "to_send", "error")
+TO_BE_SENT = ("ready", "to_send", FAILED)
 """Before they were sent, and where that failed. Odoo itself sends what it sent already once more where it was killed after that."""
 SENDERS = ("sender", "smp_registration", "receiver")
 VERIFIED = "peppol_verification_state"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from control_app.accounting.odoo.double.faults import Fault
-from control_app.invoicing.e_invoices import working_days
+from control_app.invoicing.e_invoices import EInvoices, working_days
 from control_app.invoicing.metrics import InvoiceMetrics
 from tests.control.invoicing.test_period_rules import big
 from tests.control.invoicing.test_saga import held, state
@@ -30,13 +30,24 @@ def romanian(tmp_path: Path) -> World:
     return company
 
 
-def answers(company: World, state: str) -> None:
+def answers(company: World, state: object) -> None:
     """The tax office's, which Odoo has fetched."""
     company.odoo.change("account.move", 1, l10n_ro_edi_state=state)
 
 
 def kept(company: World) -> list[Any]:
-    return [row[0] for row in company.db.connection.execute("SELECT state FROM e_invoices")]
+    """What is known of invoices, of each channel."""
+    return [row[0] for row in company.db.connection.execute("SELECT state FROM e_invoice_states ORDER BY invoice, channel")]
+
+
+def asked_for(company: World, pause: timedelta) -> list[str]:
+    """What a turn after *pause* asks of Odoo, but for what is paid."""
+    asked: list[str] = []
+    company.now += pause
+    company.odoo.fault = lambda model, method, _: asked.append(f"{model}/{method}")
+    EInvoices(company.runs).follow()
+    company.odoo.fault = None
+    return asked
 
 
 def test_an_invoice_that_the_tax_office_took_is_done_and_not_looked_at_again(romanian: World) -> None:
@@ -114,12 +125,82 @@ def test_working_days_leave_weekends_out(since: int, until: int, days: int) -> N
     assert working_days(since, until) == days
 
 
-def test_what_was_sent_long_before_there_was_a_tax_office_is_left_alone(company: World) -> None:
+def test_what_was_sent_long_before_there_was_a_tax_office_is_looked_at_once_and_left_alone(company: World) -> None:
     company.run()
     company.now += timedelta(days=40)
     company.odoo.use_e_factura()
     company.tick()
     assert (kept(company), held(company)) == ([], [])
+    assert asked_for(company, timedelta(days=40)) == []
+
+
+@pytest.mark.parametrize(("told", "code"), [("invoice_sent", "e-invoice-late"), ("invoice_refused", "e-invoice-refused")])
+def test_what_was_handed_in_and_nobody_could_look_at_for_long_is_told_all_the_same(romanian: World, told: str, code: str) -> None:
+    romanian.run()
+    answers(romanian, told)
+    romanian.now += timedelta(days=60)
+    romanian.tick()
+    assert [code for code, _ in held(romanian)] == [code]
+
+
+@pytest.mark.parametrize("told", ["invoice_sent", False])
+def test_what_is_late_for_months_is_let_go_when_the_tax_office_takes_it(romanian: World, told: object) -> None:
+    romanian.run()
+    answers(romanian, told)
+    romanian.tick(50, pause=timedelta(days=1))
+    assert [code for code, _ in held(romanian)] == ["e-invoice-late"]
+    answers(romanian, "invoice_validated")
+    romanian.tick()
+    assert (kept(romanian), held(romanian)) == (["accepted"], [])
+
+
+@pytest.mark.parametrize("told", ["invoice_sent", False])
+def test_a_person_may_say_that_it_was_handed_in_past_odoo_and_a_refusal_is_told_for_all_that(romanian: World, told: object) -> None:
+    romanian.run()
+    answers(romanian, told)
+    romanian.tick(5, pause=timedelta(days=1))
+    romanian.actions.release(BECAUSE, OCTOBER, "e-invoice-late", "acme")
+    romanian.tick(2, pause=timedelta(days=1))
+    assert held(romanian) == []
+    answers(romanian, "invoice_refused")
+    romanian.tick()
+    assert [code for code, _ in held(romanian)] == ["e-invoice-refused"]
+
+
+@pytest.mark.parametrize(("told", "is_followed"), [("invoice_sent", True), (False, False)])
+def test_what_was_let_go_is_looked_at_once_a_day_as_long_as_somebody_has_it(romanian: World, told: object, *, is_followed: bool) -> None:
+    romanian.run()
+    answers(romanian, told)
+    romanian.tick(5, pause=timedelta(days=1))
+    romanian.actions.release(BECAUSE, OCTOBER, "e-invoice-late", "acme")
+    romanian.tick(35, pause=timedelta(days=1))
+    romanian.tick(pause=timedelta(0))
+    assert (asked_for(romanian, timedelta(hours=2)), held(romanian)) == ([], [])
+    assert bool(asked_for(romanian, timedelta(days=1))) is is_followed
+
+
+def test_the_reason_that_is_told_is_the_one_of_the_refusal_however_the_log_goes_on(romanian: World) -> None:
+    romanian.run()
+    romanian.odoo.add("mail.message", model="account.move", res_id=1, message_type="notification", body="<p>CUI invalid</p>")
+    answers(romanian, "invoice_refused")
+    romanian.tick()
+    before = held(romanian)
+    romanian.odoo.add("mail.message", model="account.move", res_id=1, message_type="notification", body="<p>Due date changed</p>")
+    assert "mail.message/search_read" not in asked_for(romanian, timedelta(hours=2))
+    assert (held(romanian), "CUI invalid" in before[0][1]) == (before, True)
+
+
+def test_a_module_that_is_taken_away_does_not_end_what_is_known_of_it(romanian: World) -> None:
+    romanian.run()
+    romanian.tick()
+    (field,) = [row for row in romanian.odoo.records("ir.model.fields") if row["model"] == "account.move"]
+    romanian.odoo.remove("ir.model.fields", field["id"])
+    romanian.planning.asked().preflight()
+    romanian.tick(5, pause=timedelta(days=1))
+    assert (kept(romanian), [code for code, _ in held(romanian)]) == (["sent"], ["e-invoice-late"])
+    romanian.actions.release(BECAUSE, OCTOBER, "e-invoice-late", "acme")
+    romanian.tick(2, pause=timedelta(days=1))
+    assert held(romanian) == []
 
 
 def test_where_nothing_is_handed_in_nothing_is_looked_at(company: World) -> None:

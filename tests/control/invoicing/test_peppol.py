@@ -10,7 +10,7 @@ import pytest
 from control_app.accounting.odoo.double.faults import Fault
 from control_app.invoicing.actions import ActionError
 from tests.control.accounting.odoo.test_peppol import ON_PEPPOL
-from tests.control.invoicing.test_e_invoices import ADDRESS, kept
+from tests.control.invoicing.test_e_invoices import ADDRESS, asked_for, kept
 from tests.control.invoicing.test_period_rules import big
 from tests.control.invoicing.test_saga import held, state
 from tests.control.support.odoos import once
@@ -66,12 +66,110 @@ def test_a_person_may_say_that_the_email_was_enough(networked: World) -> None:
     networked.actions.release(BECAUSE, OCTOBER, "peppol-failed", "acme")
     networked.tick(1, pause=timedelta(hours=2))
     networked.tick()
-    assert (kept(networked), held(networked)) == ([None], [])
+    assert (kept(networked), held(networked)) == (["refused"], [])
     networked.tick(2, pause=timedelta(days=40))
-    asked: list[str] = []
-    networked.odoo.fault = lambda model, method, _: asked.append(f"{model}/{method}")
+    assert asked_for(networked, timedelta(days=1)) == [], "what nobody waits for is looked at no longer than others"
+
+
+def test_what_a_person_let_go_stays_so_whatever_else_the_log_says(networked: World) -> None:
+    networked.run()
+    networked.odoo.peppol_answers(1, "error", WHY)
     networked.tick()
-    assert "mail.message/search_read" not in asked, "what nobody waits for is looked at no longer than others"
+    networked.actions.release(BECAUSE, OCTOBER, "peppol-failed", "acme")
+    for said in ("Payment reminder sent", "Due date changed"):
+        networked.odoo.add("mail.message", model="account.move", res_id=1, message_type="notification", body=f"<p>{said}</p>")
+        networked.tick(2, pause=timedelta(hours=2))
+        assert held(networked) == []
+
+
+@pytest.mark.parametrize("why", [WHY, "No such participant."])
+def test_a_new_refusal_holds_what_a_person_let_go_also_for_the_same_reason(networked: World, why: str) -> None:
+    networked.run()
+    networked.odoo.peppol_answers(1, "error", WHY)
+    networked.tick()
+    networked.actions.release(BECAUSE, OCTOBER, "peppol-failed", "acme")
+    networked.tick(2, pause=timedelta(hours=2))
+    networked.odoo.peppol_answers(1, "processing", "Sent again.")
+    networked.tick(2, pause=timedelta(hours=2))
+    networked.odoo.peppol_answers(1, "error", why)
+    networked.tick(2, pause=timedelta(hours=2))
+    assert held(networked) == [("peppol-failed", f"INV/2026/00001 did not reach its customer by Peppol; Odoo wrote down: {why}")]
+    networked.actions.release(BECAUSE, OCTOBER, "peppol-failed", "acme")
+    networked.tick(2, pause=timedelta(hours=2))
+    assert held(networked) == []
+
+
+def test_a_refusal_of_the_tax_office_beside_one_of_peppol_is_asked_for_and_told_by_itself(networked: World) -> None:
+    networked.odoo.use_e_factura()
+    networked.odoo.change("res.partner", 1, **ADDRESS)
+    networked.run()
+    networked.odoo.peppol_answers(1, "error", WHY)
+    networked.tick()
+    networked.actions.release(BECAUSE, OCTOBER, "peppol-failed", "acme")
+    networked.odoo.change("account.move", 1, l10n_ro_edi_state="invoice_refused")
+    networked.odoo.add("mail.message", model="account.move", res_id=1, message_type="notification", body="<p>CUI invalid</p>")
+    networked.tick(2, pause=timedelta(hours=2))
+    ((code, message),) = held(networked)
+    assert (code, message.partition("; ")[2]) == ("e-invoice-refused", "Odoo wrote down: CUI invalid")
+
+
+@pytest.mark.parametrize("leaves", [False, True], ids=["the company stays", "the company leaves"])
+def test_what_peppol_never_answers_is_told_once_and_ends_by_a_person_or_an_answer(networked: World, *, leaves: bool) -> None:
+    networked.run()
+    networked.tick()
+    if leaves:
+        networked.odoo.use_peppol("not_registered")
+    networked.planning.asked().preflight()
+    networked.tick(33, pause=timedelta(days=1))
+    told = ("peppol-late", "Peppol has not told within 31 days whether INV/2026/00001 reached its customer")
+    assert held(networked) == [told]
+    networked.actions.release(BECAUSE, OCTOBER, "peppol-late", "acme")
+    networked.tick(3, pause=timedelta(days=1))
+    assert (kept(networked), held(networked)) == (["sent"], [])
+    networked.odoo.peppol_answers(1, "error", WHY)
+    networked.tick(2, pause=timedelta(days=1))
+    assert [code for code, _ in held(networked)] == ["peppol-failed"]
+    networked.odoo.peppol_answers(1, "done")
+    networked.tick(2, pause=timedelta(days=1))
+    assert (kept(networked), held(networked), asked_for(networked, timedelta(days=2))) == (["accepted"], [], [])
+
+
+def test_what_was_refused_is_let_go_by_a_person_also_when_the_company_has_left_peppol(networked: World) -> None:
+    networked.run()
+    networked.odoo.peppol_answers(1, "error", WHY)
+    networked.tick()
+    networked.odoo.use_peppol("not_registered")
+    networked.planning.asked().preflight()
+    networked.tick(40, pause=timedelta(days=1))
+    assert [code for code, _ in held(networked)] == ["peppol-failed"]
+    networked.actions.release(BECAUSE, OCTOBER, "peppol-failed", "acme")
+    networked.tick(2, pause=timedelta(hours=2))
+    assert (held(networked), asked_for(networked, timedelta(days=2))) == ([], [])
+
+
+def test_what_goes_by_email_alone_since_its_partner_was_taken_off_peppol_is_not_held_again(networked: World) -> None:
+    networked.odoo.peppol.refuses = WHY
+    assert holds(networked.run()) == ["odoo-refused"]
+    networked.odoo.change("res.partner", 1, peppol_verification_state="not_verified", peppol_endpoint=False)
+    networked.now += timedelta(minutes=15)
+    assert statuses(networked.run()) == {"acme": "success"}
+    networked.tick(40, pause=timedelta(days=1))
+    assert (state(networked), len(networked.odoo.mails_sent()), held(networked)) == ("sent", 1, [])
+
+
+def test_a_refusal_that_came_later_is_over_when_its_partner_is_taken_off_peppol(networked: World) -> None:
+    networked.run()
+    networked.odoo.peppol_answers(1, "error", WHY)
+    networked.tick()
+    assert [code for code, _ in held(networked)] == ["peppol-failed"]
+    networked.odoo.change("res.partner", 1, peppol_verification_state="not_verified", peppol_endpoint=False)
+    networked.tick(2, pause=timedelta(hours=2))
+    assert (kept(networked), held(networked)) == ([], [])
+
+
+def test_a_company_that_was_never_at_peppol_is_asked_for_no_invoice(company: World) -> None:
+    company.run()
+    assert "account.move/search_read" not in asked_for(company, timedelta(days=1))
 
 
 def test_a_refusal_of_the_tax_office_is_not_let_go_by_that(networked: World) -> None:
@@ -112,15 +210,18 @@ def test_an_invoice_to_who_is_not_on_peppol_waits_for_nobody_and_is_looked_at_on
     networked.odoo.change("res.partner", 1, peppol_verification_state="not_valid")
     networked.run()
     networked.tick()
-    assert (kept(networked), held(networked)) == ([None], [])
-    asked: list[str] = []
-    networked.odoo.fault = lambda model, method, _: asked.append(f"{model}/{method}")
-    networked.tick(5, pause=timedelta(hours=1))
-    assert "account.move/fields_get" not in asked
-    networked.odoo.fault = None
+    assert (kept(networked), held(networked)) == ([], [])
+    assert asked_for(networked, timedelta(hours=5)) == []
     networked.odoo.peppol_answers(1, "done")
     networked.tick(2, pause=timedelta(days=1))
     assert kept(networked) == ["accepted"], "a person sent it"
+
+
+def test_what_nobody_sent_to_who_is_not_on_peppol_is_looked_at_no_more_after_a_month(networked: World) -> None:
+    networked.odoo.change("res.partner", 1, peppol_verification_state="not_valid")
+    networked.run()
+    networked.tick(33, pause=timedelta(days=1))
+    assert (held(networked), asked_for(networked, timedelta(days=40))) == ([], [])
 
 
 def test_with_a_tax_office_both_must_have_taken_it(networked: World) -> None:
@@ -129,11 +230,11 @@ def test_with_a_tax_office_both_must_have_taken_it(networked: World) -> None:
     networked.run()
     networked.odoo.change("account.move", 1, l10n_ro_edi_state="invoice_validated")
     networked.tick()
-    assert kept(networked) == ["sent"]
+    assert kept(networked) == ["sent", "accepted"]
     networked.odoo.peppol_answers(1, "error", WHY)
     networked.tick(1, pause=timedelta(hours=2))
     networked.tick()
-    assert (kept(networked), [code for code, _ in held(networked)]) == (["refused"], ["peppol-failed"])
+    assert (kept(networked), [code for code, _ in held(networked)]) == (["refused", "accepted"], ["peppol-failed"])
     networked.odoo.change("account.move", 1, l10n_ro_edi_state=False, peppol_move_state="done")
     networked.tick(3, pause=timedelta(days=2))
-    assert (kept(networked), [code for code, _ in held(networked)]) == ([None], ["e-invoice-late"])
+    assert (kept(networked), [code for code, _ in held(networked)]) == (["accepted", None], ["e-invoice-late"])

@@ -10,6 +10,7 @@ from control_app.accounting.odoo.accounting import OdooAccounting
 from control_app.accounting.odoo.double.faults import Fault
 from control_app.accounting.odoo.double.odoo import FakeOdoo
 from control_app.accounting.port import RefusedError, UnclearError
+from tests.control.accounting.odoo.test_accounting import REF
 from tests.control.support.odoos import draft, once, there
 
 ON_PEPPOL: dict[str, Any] = {"peppol_verification_state": "valid", "peppol_eas": "9930", "peppol_endpoint": "DE123456788"}
@@ -86,6 +87,40 @@ def test_what_became_of_a_document_is_told(double: FakeOdoo, accounting: OdooAcc
     entry = posted(double, accounting, **ON_PEPPOL)
     double.peppol_answers(entry, theirs)
     assert there(accounting.read(entry)).e_invoices == ({"Peppol": ours} if ours else {})
+
+
+@pytest.mark.parametrize("verified", [False, "not_verified", "not_valid", "not_valid_format"])
+@pytest.mark.parametrize(("theirs", "ours"), [("error", {}), ("RE", {"Peppol": "refused"}), ("processing", {"Peppol": "sent"})])
+def test_what_failed_is_told_as_refused_only_while_the_partner_is_on_peppol(
+    double: FakeOdoo, accounting: OdooAccounting, theirs: str, ours: object, verified: object
+) -> None:
+    double.use_peppol()
+    entry = posted(double, accounting, **ON_PEPPOL)
+    double.peppol_answers(entry, theirs)
+    double.change("res.partner", 1, peppol_verification_state=verified)
+    assert there(accounting.read(entry)).e_invoices == ours
+    assert accounting.find([REF])[REF][0].e_invoices == ours
+
+
+def test_a_partner_who_left_peppol_changes_nothing_of_what_the_tax_office_made_of_it(double: FakeOdoo, accounting: OdooAccounting) -> None:
+    double.use_peppol()
+    double.use_e_factura()
+    entry = posted(double, accounting, **ON_PEPPOL)
+    double.change("account.move", entry, l10n_ro_edi_state="invoice_sent", peppol_move_state="error")
+    double.change("res.partner", 1, peppol_verification_state="not_valid")
+    assert there(accounting.read(entry)).e_invoices == {"tax office": "sent"}
+
+
+@pytest.mark.parametrize("registration", ["not_registered", "rejected"])
+def test_what_was_sent_is_told_also_when_the_company_has_left_peppol(
+    double: FakeOdoo, accounting: OdooAccounting, registration: str
+) -> None:
+    double.use_peppol()
+    entry = posted(double, accounting, **ON_PEPPOL)
+    send(accounting, entry)
+    double.use_peppol(registration)
+    accounting.preflight()
+    assert (accounting.e_invoices(), there(accounting.read(entry)).e_invoices) == (set(), {"Peppol": "sent"})
 
 
 def test_of_a_state_that_nobody_knows_no_more_is_told_than_that_the_document_was_sent(double: FakeOdoo, accounting: OdooAccounting) -> None:
