@@ -49,11 +49,12 @@ class Unit(NamedTuple):
 
 def units(hours: Iterable[Unit], pauses: Sequence[tuple[int, int]]) -> Iterator[Unit]:
     """*hours* in their order; those over which nobody read a count as one."""
-
-    def span_of(hour: Unit) -> tuple[int, int]:
-        return next((span for span in pauses if span[0] <= hour.first <= span[1]), (hour.first, hour.last))
-
-    for span, rows in groupby(hours, span_of):
+    # Of pauses that overlap the first one counts.
+    spans = {hour: span for span in reversed(pauses) for hour in range(span[0], span[1] + 1)}
+    for span, rows in groupby(hours, lambda hour: spans.get(hour.first, hour)):
+        if isinstance(span, Unit):
+            yield span
+            continue
         parts = list(rows)
         counts = sum(part.logged for part in parts), sum(part.counted for part in parts)
         yield Unit(*span, *counts, parted=any(part.parted for part in parts))

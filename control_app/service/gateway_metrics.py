@@ -8,7 +8,6 @@ from control_app.core.clock import Clock
 from control_app.core.time import HOUR, SECOND, Range, microseconds, month_of, month_range, previous_month
 from control_app.gateway.proofs import proofs
 from control_app.gateway.publication import sheet_state
-from control_app.ledger.by_model import by_model
 from control_app.ledger.cancels import DEFAULT, CancelBrake
 from control_app.ledger.clocks import NAMES, compared
 from control_app.ledger.completeness import Completeness, told_of
@@ -39,9 +38,9 @@ class GatewayMetrics:
         callable_ = "1 while the last call of a model for sale was good, 0 while it was not; nothing of one that was not tried."
         collector.gauge("control_model_callable", callable_, self.callable, ("model",))
         missing = "Requests of this month that the gateway counted and the ledger does not have."
-        collector.gauge("control_ledger_missing_requests", missing, self.missing, ("tolerated",))
         unlogged = "Requests of this month that the engines of a model answered and the ledger does not have."
-        collector.gauge("control_engine_missing_requests", unlogged, self.missing_by_model, ("model",))
+        told = ("control_ledger_missing_requests", missing, ["tolerated"]), ("control_engine_missing_requests", unlogged, ["model"])
+        collector.gauges(self.missing, *told)
         silent = "Engines whose own count could not be read at the last reading."
         collector.gauge("control_engines_unread", silent, self.unread)
         held = "Reasons for which customers are held, of last month and of this one so far."
@@ -75,26 +74,21 @@ class GatewayMetrics:
         tried, offers = proofs(self._db), self._catalog.current().offers
         return {(offer.model,): float(tried[offer.model].error is None) for offer in offers if offer.model in tried}
 
-    def missing(self) -> Samples:
-        """Requests by whether so many of a key are tolerated. The hour that runs is left out, since its last answers are not logged yet."""
-        verdict = Completeness(self._db).verdict(self._whole_hours())
+    def missing(self) -> tuple[Samples, Samples]:
+        """Requests by whether so many of a key are tolerated, and by model, of those that engines count.
+
+        The hour that runs is left out, since its last answers are not logged yet.
+        """
+        now = microseconds(self._clock())
+        verdict = Completeness(self._db).verdict(Range(month_range(month_of(now)).start, now // HOUR * HOUR))
         keys = [*verdict.keys, *verdict.cancelled]
         tolerated = sum(key.missing for key in keys if key.missing <= key.tolerance)
-        return {("yes",): tolerated, ("no",): sum(key.missing for key in keys) - tolerated}
-
-    def missing_by_model(self) -> Samples:
-        """Requests by model, of those that engines count."""
-        found = by_model(self._db.connection, self._whole_hours())
-        return {(verdict.model,): verdict.missing for verdict in found if verdict.counted is not None}
+        by_model: Samples = {(model.model,): model.missing for model in verdict.models if model.counted is not None}
+        return {("yes",): tolerated, ("no",): sum(key.missing for key in keys) - tolerated}, by_model
 
     def unread(self) -> Samples:
         """How many engines could not be read."""
         return {(): len(list(unread(self._db)))}
-
-    def _whole_hours(self) -> Range:
-        """The running month, up to the hour that runs."""
-        now = microseconds(self._clock())
-        return Range(month_range(month_of(now)).start, now // HOUR * HOUR)
 
     def holds(self) -> Samples:
         """How many holds there are of each code; 0 of a code that holds nobody."""

@@ -16,13 +16,17 @@ Samples = Mapping[tuple[str, ...], float]
 log = structlog.stdlib.get_logger("control_app.metrics")
 
 
+Told = tuple[str, str, Sequence[str]]
+"""A metric: its name, a text that explains it, and its labels."""
+
+
 @dataclass(frozen=True)
 class _Source:
+    """Metrics that one reading tells."""
+
     kind: type[GaugeMetricFamily | CounterMetricFamily]
-    name: str
-    text: str
-    labels: Sequence[str]
-    read: Callable[[], Samples]
+    told: Sequence[Told]
+    read: Callable[[], Sequence[Samples]]
 
 
 class Collector(PrometheusCollector):
@@ -34,25 +38,30 @@ class Collector(PrometheusCollector):
 
     def gauge(self, name: str, text: str, read: Callable[[], Samples], labels: Sequence[str] = ()) -> None:
         """Add the gauge *name*, whose values are what *read* returns; *text* explains it."""
-        self._sources.append(_Source(GaugeMetricFamily, name, text, labels, read))
+        self.gauges(lambda: [read()], (name, text, labels))
+
+    def gauges(self, read: Callable[[], Sequence[Samples]], *told: Told) -> None:
+        """Add several gauges, whose values one *read* returns in their order."""
+        self._sources.append(_Source(GaugeMetricFamily, told, read))
 
     def counter(self, name: str, text: str, read: Callable[[], Samples], labels: Sequence[str] = ()) -> None:
         """Add the counter *name*, which ends with `_total`; its values are what *read* returns."""
-        self._sources.append(_Source(CounterMetricFamily, name, text, labels, read))
+        self._sources.append(_Source(CounterMetricFamily, [(name, text, labels)], lambda: [read()]))
 
     def collect(self) -> Iterator[Metric]:
         """Read all of them."""
         try:
             for source in self._sources:
                 try:
-                    samples = source.read()
+                    read = source.read()
                 except Exception as error:  # noqa: BLE001 # whatever it is, the other metrics are told
-                    log.warning("metric cannot be read", metric=source.name, error=f"{type(error).__name__}: {error}")
+                    log.warning("metric cannot be read", metric=source.told[0][0], error=f"{type(error).__name__}: {error}")
                     continue
-                family = source.kind(source.name, source.text, labels=source.labels)
-                for labels, value in samples.items():
-                    family.add_metric(labels, value)
-                yield family
+                for (name, text, names), samples in zip(source.told, read, strict=True):
+                    family = source.kind(name, text, labels=names)
+                    for labels, value in samples.items():
+                        family.add_metric(labels, value)
+                    yield family
         finally:
             # Every scrape is a thread of its own, whose connection nobody else would close.
             self._db.close()

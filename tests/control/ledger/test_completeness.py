@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from control_app.core.time import SECOND, Range
 from control_app.gateway.port import Outcome, Reading
+from control_app.ledger import completeness
 from control_app.ledger.completeness import Completeness, KeyVerdict
 from control_app.ledger.counters import CounterBook
 from control_app.ledger.gaps import Gap, tolerance
@@ -481,3 +485,61 @@ def test_a_verdict_covers_its_range_and_no_more(gateway: Gateway) -> None:
     assert Completeness(gateway.books.db).verdict(OCTOBER).keys == []
     november = Range(OCTOBER.end, at("2026-12-01T00:00"))
     assert Completeness(gateway.books.db).verdict(november).missing == 100
+
+
+HOURS = range(-2, 2)
+"""From the beginning of October; a verdict is told from hour 0 on."""
+KEYS = list(itertools.product([(0, 0), (0, 1), (1, 0), (1, 1), (1, 3), (3, 1)], repeat=len(HOURS)))
+"""What keys logged and counted in these hours, in every order."""
+PAUSES = st.sets(st.sampled_from(HOURS), max_size=2).map(sorted)
+
+
+@pytest.fixture
+def used(gateway: Gateway) -> Gateway:
+    """One with all of these keys, whose clients cancelled as many requests as succeeded."""
+    first, connection = OCTOBER.start // HOUR, gateway.books.db.connection
+    with gateway.books.db.transaction():
+        connection.execute("DELETE FROM pauses")
+        for number, counts in enumerate(KEYS, 100):
+            connection.execute("INSERT INTO keys (id, gateway_id, name) VALUES (?1, ?1, ?1)", [number])
+            rows = ((number, first + hour, *count) for hour, count in zip(HOURS, counts, strict=True) if any(count))
+            connection.executemany("INSERT INTO hours (key, hour, logged, counted) VALUES (?, ?, ?, ?)", rows)
+        copied = "SELECT key, hour, 'cancelled', logged, counted FROM hours"
+        connection.execute(f"INSERT INTO hours (key, hour, outcome, logged, counted) {copied}")
+    return gateway
+
+
+@given(PAUSES, st.sets(st.sampled_from(HOURS), max_size=2), st.sampled_from(HOURS))
+@example([-1, 0], set(), -2).via("a request that was under way before hours that nobody read, when counting began")
+@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_leaving_out_keys_that_can_lack_nothing_changes_no_verdict(used: Gateway, pause: list[int], begun: set[int], counting: int) -> None:
+    first, connection = OCTOBER.start // HOUR, used.books.db.connection
+    connection.execute("BEGIN")
+    if pause:
+        connection.execute("INSERT INTO pauses VALUES (?, ?)", [first + pause[0], first + pause[-1]])
+    began = [((first + hour) * HOUR + 1, (first + hour) * HOUR + 2) for hour in begun]
+    connection.executemany("INSERT INTO restarts (since, until, began) VALUES (?1, ?2, ?2)", began)
+    connection.execute("UPDATE readings SET first_at = ?", [(first + counting) * HOUR])
+    told = Completeness(used.books.db).verdict(Range(OCTOBER.start, (first + HOURS.stop) * HOUR))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(completeness, "_SHORT", completeness._SHORT.replace(completeness._MAY_LACK, "true"))
+        unfiltered = Completeness(used.books.db).verdict(told.within)
+    connection.execute("ROLLBACK")
+    assert unfiltered == told
+
+
+def test_a_key_whose_requests_go_over_into_the_next_hour_is_not_read_hour_by_hour(gateway: Gateway) -> None:
+    def read() -> int:
+        query = f"SELECT count(*) FROM keys k WHERE {completeness._MAY_LACK}"  # noqa: S608
+        bounds = [None, OCTOBER.end // HOUR, "success", OCTOBER.start // HOUR]
+        return int(gateway.books.db.connection.execute(query, bounds).fetchone()[0])
+
+    for hour in (12, 14):
+        gateway.logs(100, f"2026-10-05T{hour}:59:59")
+        gateway.is_read(f"2026-10-05T{hour}:59:59")
+        gateway.answers(100)
+        gateway.is_read(f"2026-10-05T{hour + 1}:00:10")
+    assert read() == 0
+    gateway.answers(101)
+    gateway.is_read("2026-10-05T16:00")
+    assert read() == 1

@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 
 from control_app.core.numbers import Month
-from control_app.core.time import DAY, HOUR, microseconds, month_of, month_range, previous_month
+from control_app.core.time import DAY, HOUR, Range, microseconds, month_of, month_range, previous_month
 from control_app.gateway.bifrost.sheet import sheet_text
 from control_app.gateway.engines import EnginesRead
-from control_app.ledger.completeness import told_of
+from control_app.ledger.completeness import Completeness, Verdict, told_of
 from control_app.ledger.engines import EngineBook
 from control_app.ledger.hold import LEDGER_CODES
 from control_app.pricing.catalog import Catalog
 from control_app.pricing.store import PriceBook
 from control_app.service.gateway_metrics import GatewayMetrics
+from control_app.storage.collector import Collector
 from tests.control.support.clocks import Clock, Source
 from tests.control.support.ledgers import Books, row, small_world
 from tests.control.support.models import ANNOTATION, NAME, model, priced
@@ -54,12 +55,12 @@ def test_missing_requests_are_told_by_whether_they_are_tolerated(
     books: Books, metrics: GatewayMetrics, missing: int, tolerated: int, held: int
 ) -> None:
     lose(books, missing)
-    assert metrics.missing() == {("yes",): tolerated, ("no",): held}
+    assert metrics.missing()[0] == {("yes",): tolerated, ("no",): held}
 
 
 def test_what_was_counted_in_this_hour_is_not_missing_yet(books: Books, metrics: GatewayMetrics) -> None:
     lose(books, 100, NOW)
-    assert metrics.missing() == {("yes",): 0, ("no",): 0}
+    assert metrics.missing()[0] == {("yes",): 0, ("no",): 0}
 
 
 def test_what_engines_answered_and_nobody_logged_is_told_by_the_models_that_are_counted(books: Books, metrics: GatewayMetrics) -> None:
@@ -67,7 +68,24 @@ def test_what_engines_answered_and_nobody_logged_is_told_by_the_models_that_are_
     before = NOW - 2 * HOUR
     for name, counted, hour in (("llama", 9, before), ("llama", 50, NOW), ("qwen", 5, before), ("whisper", None, before)):
         books.db.connection.execute(statement, [hour // HOUR, name, counted])
-    assert metrics.missing_by_model() == {("llama",): 4, ("qwen",): 0}
+    assert metrics.missing()[1] == {("llama",): 4, ("qwen",): 0}
+
+
+def test_a_scrape_tells_what_is_missing_by_one_verdict(books: Books, metrics: GatewayMetrics, monkeypatch: pytest.MonkeyPatch) -> None:
+    ranges: list[Range] = []
+    verdict = Completeness.verdict
+
+    def counted(completeness: Completeness, within: Range) -> Verdict:
+        ranges.append(within)
+        return verdict(completeness, within)
+
+    monkeypatch.setattr(Completeness, "verdict", counted)
+    lose(books, 21)
+    collector = Collector(books.db)
+    metrics.register(collector)
+    told = {family.name: [sample.value for sample in family.samples] for family in collector.collect()}
+    assert (told["control_ledger_missing_requests"], told["control_engine_missing_requests"]) == ([0, 21], [])
+    assert ranges.count(Range(month_range(OCTOBER).start, NOW // HOUR * HOUR)) <= 2, "once for these two, and once for the holds"
 
 
 def test_engines_that_could_not_be_read_are_counted(books: Books, metrics: GatewayMetrics) -> None:
