@@ -72,6 +72,8 @@ def reading_of(metrics: str) -> EngineReading:
 
     vLLM counts each prompt of a list and each of `n` answers as a request of its own. It counts HTTP requests too, and of these perhaps
     those as well whose answer was cut off. A request that was answered is in both: there are no more than the lesser of the two tells.
+    Each is what came since the process began. Of what came between two readings the lesser would be too little, as a request may be in
+    one count a reading before it is in the other; so what lists of prompts had too much of leaves room for answers cut off later.
     """
     if ANSWERED not in metrics:
         raise ValueError(f"answered no {ANSWERED}, but {metrics[:60]!r}; is it vLLM, without --disable-log-stats?")

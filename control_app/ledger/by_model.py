@@ -6,7 +6,7 @@ It has no key and no customer, so it holds nobody; above 0.2 % of a model's mont
 from __future__ import annotations
 
 import sqlite3
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -64,7 +64,7 @@ def by_model(connection: sqlite3.Connection, within: Range) -> Iterator[ModelVer
 
 _MODELS = """SELECT model, sum(logged), sum(counted), max(dearest), max(counted > logged) FROM model_hours
   WHERE hour >= ? AND hour < ? GROUP BY model HAVING sum(logged) > 0 OR sum(counted) IS NOT NULL ORDER BY model"""
-_HOURS = """SELECT model, hour, logged, coalesce(counted, 0), parted OR counted IS NULL FROM model_hours
+_HOURS = """SELECT model, hour, logged, coalesce(counted, 0), parted OR counted IS NULL, cancelled FROM model_hours
   WHERE hour >= ? AND hour < ? ORDER BY model, hour"""
 
 
@@ -76,8 +76,23 @@ def _gaps(connection: sqlite3.Connection, first: int, end: int) -> Mapping[str, 
         pauses[model].append((span[0], span[1]))
     begin = min([first, *(start for spans in pauses.values() for start, _ in spans)]) - BEFORE
     found: defaultdict[str, list[Gap]] = defaultdict(list)
-    for model, hours in groupby(connection.execute(_HOURS, [begin, end]).fetchall(), lambda row: str(row[0])):
-        for unit, lost in missing(units((Unit(row[1], row[1], *row[2:]) for row in hours), pauses[model])):
-            if unit.last >= first:
-                add_gap(found[model], Gap(unit.first * HOUR, (unit.last + 1) * HOUR, lost))
+    for model, rows in groupby(connection.execute(_HOURS, [begin, end]).fetchall(), lambda row: str(row[0])):
+        hours = list(rows)
+        cancelled = Counter({row[1]: row[5] for row in hours})
+        for unit, lost in missing(units((Unit(row[1], *row[1:5]) for row in hours), pauses[model])):
+            unexplained = _less_cancelled(unit, lost, cancelled)
+            if unexplained and unit.last >= first:
+                add_gap(found[model], Gap(unit.first * HOUR, (unit.last + 1) * HOUR, unexplained))
     return found
+
+
+def _less_cancelled(unit: Unit, lost: int, cancelled: Counter[int]) -> int:
+    """What is missing of *lost* where *cancelled* ones, by hours, were answered nevertheless; those are taken out, as each is only one.
+
+    A client may hang up when it has read the last token. The engine counts what it cancelled then in the same hour or the next.
+    """
+    for hour in range(unit.first - 1, unit.last + 1):
+        answered = min(lost, cancelled[hour])
+        cancelled[hour] -= answered
+        lost -= answered
+    return lost

@@ -41,17 +41,13 @@ class CounterBook:
         self._db = db
 
     def keep(self, reading: Reading, at: int, asked: int | None = None) -> None:
-        """Take over a *reading* of the gateway's counters, made *at* a time of the gateway's, in microseconds since 1970 UTC.
-
-        One that was *asked* for before the last one was made is left out: another process has read the counters since, and the older
-        count under a newer time would look like another process of the gateway.
-        """
+        """Take over a *reading* of the gateway's counters, *asked* for and made *at* times of the gateway's (see is_overtaken)."""
         with self._db.transaction() as db:
             counts: dict[_Series, int] = {(_key(db, key), model, outcome): value for (key, model, outcome), value in reading.counts.items()}
             now = _Kept(at, counts, reading.started, reading.dropped)
             first_at = at
             if found := db.execute("SELECT first_at, at, started, dropped FROM readings").fetchone():
-                if at < found[1] or (asked is not None and asked <= found[1]):
+                if is_overtaken(found[1], at, asked):
                     return
                 first_at = found[0]
                 kept = db.execute("SELECT key, model, outcome, value FROM counters")
@@ -62,6 +58,14 @@ class CounterBook:
             db.executemany("INSERT INTO counters (key, model, outcome, value) VALUES (?, ?, ?, ?)", rows)
             statement = "INSERT OR REPLACE INTO readings (id, first_at, at, started, dropped) VALUES (1, ?, ?, ?, ?)"
             db.execute(statement, [first_at, at, reading.started, reading.dropped])
+
+
+def is_overtaken(last: int, at: int, asked: int | None) -> bool:
+    """Whether a reading made *at* a time is older than the *last* one, in microseconds since 1970 UTC, or was *asked* for before that.
+
+    Another process has read the counters since, and the older count under a newer time would look like another process that counts.
+    """
+    return at < last or (asked is not None and asked <= last)
 
 
 def _add(db: sqlite3.Connection, last: _Kept, now: _Kept) -> None:

@@ -13,6 +13,7 @@ import structlog
 
 from control_app.core.time import DAY, HOUR, SECOND
 from control_app.gateway.engines import EngineReading, EnginesRead
+from control_app.ledger.counters import is_overtaken
 from control_app.storage.database import Db
 
 log = structlog.stdlib.get_logger("control_app.engines")
@@ -50,18 +51,14 @@ class EngineBook:
         self._db = db
 
     def keep(self, read: EnginesRead, at: int, asked: int | None = None) -> None:
-        """Take over a reading of all engines, made *at* a time of the gateway's, in microseconds since 1970 UTC.
-
-        One that was *asked* for before the last one was made is left out: another process has read the engines since.
-        """
+        """Take over a reading of all engines, *asked* for and made *at* times of the gateway's (see is_overtaken)."""
         with self._db.transaction() as db:
-            first_at, last_at = db.execute("SELECT first_at, at FROM engine_readings").fetchone() or (at, None)
-            if last_at is not None and (at < last_at or (asked is not None and asked <= last_at)):
+            (last_at,) = db.execute("SELECT at FROM engine_readings").fetchone() or (None,)
+            if last_at is not None and is_overtaken(last_at, at, asked):
                 return
             known = _known(db)
             for address in known.keys() - read.processes.keys() - read.unread.keys():
-                was_there = known[address].at == last_at or known[address].failing_since is not None
-                if was_there and _is_late(known[address], at):
+                if known[address].at == last_at or known[address].failing_since is not None:
                     _part(db, known[address].answered, at)
             # Of what is gone there is no error to tell.
             engines = {
@@ -77,13 +74,13 @@ class EngineBook:
                 _count(db, engine, process, at)
                 engines[address] = _Engine(engine.absent_at, at, process.started, answered=process.answered)
             _keep(db, engines)
-            db.execute("INSERT OR REPLACE INTO engine_readings (id, first_at, at) VALUES (1, ?, ?)", [first_at, at])
+            db.execute("INSERT OR REPLACE INTO engine_readings (id, at) VALUES (1, ?)", [at])
 
 
 def _count(db: sqlite3.Connection, engine: _Engine, process: EngineReading, at: int) -> None:
     """Add what a process answered since it was read last."""
     since, before = _before(engine, process, at)
-    if before is process.answered or (before is not engine.answered and _is_late(engine, at)):
+    if before is process.answered or (before is not engine.answered and engine.at is not None):
         _part(db, {*process.answered, *engine.answered}, at)
     for name, number in process.answered.items():
         model, more = model_of(name), max(0, number - before.get(name, 0))
@@ -94,13 +91,8 @@ def _count(db: sqlite3.Connection, engine: _Engine, process: EngineReading, at: 
             _pause(db, model, since // HOUR, at // HOUR)
 
 
-def _is_late(engine: _Engine, at: int) -> bool:
-    """Whether much may have been answered there since the last reading."""
-    return engine.at is not None and at - engine.at > LATE
-
-
 def _part(db: sqlite3.Connection, names: Iterable[str], at: int) -> None:
-    """Much of what a process that serves models under these *names* answered was counted by nobody, in this hour or before it."""
+    """What a process that serves models under these *names* answered was in part counted by nobody, in this hour or before it."""
     statement = """INSERT INTO model_hours (hour, model, logged, dearest, parted) VALUES (?, ?, 0, 0, 1)
       ON CONFLICT DO UPDATE SET parted = 1"""
     db.executemany(statement, ((at // HOUR, model_of(name)) for name in names))
@@ -152,7 +144,7 @@ def _keep(db: sqlite3.Connection, engines: Mapping[str, _Engine]) -> None:
 
 def model_of(name: str) -> str:
     """The `Model` that an engine serves under this name, its own or that of an adapter: no Kubernetes name has an underscore."""
-    return name.partition("_")[0]
+    return name.partition("_")[0] or name
 
 
 def unread(db: Db) -> Iterator[Unread]:

@@ -32,8 +32,8 @@ _SUMS = {
     "model_days": (("model", "day", "part"), f"SELECT model, day, part, {_SUMMED} FROM days WHERE {ANY} GROUP BY 1, 2, 3"),
 }
 _HOURS = f"""SELECT key, at / {HOUR}, CASE WHEN succeeded THEN 'success' ELSE 'cancelled' END, count(*) FROM requests GROUP BY 1, 2, 3"""
-_MODEL_HOURS = f"""SELECT r.at / {HOUR}, {WITH_ADAPTERS}, sum(r.succeeded) FROM requests r JOIN models m ON m.id = r.model
-  WHERE {OF_OURS} GROUP BY 1, 2 HAVING sum(r.succeeded)"""
+_MODEL_HOURS = f"""SELECT r.at / {HOUR}, {WITH_ADAPTERS}, sum(r.succeeded), sum(1 - r.succeeded) FROM requests r JOIN models m
+  ON m.id = r.model WHERE {OF_OURS} GROUP BY 1, 2"""
 # What was billed stays as it was rated then; what waits for its correction is not right yet.
 _WRONG = f"""SELECT r.at, r.id, r.amount, {AMOUNT} FROM requests r LEFT JOIN ({RATES}) p ON p.id = r.price
   WHERE r.amount IS NOT NULL AND r.amount IS NOT {AMOUNT} AND NOT EXISTS (SELECT 1 FROM uncorrected u WHERE u.key = r.key)
@@ -55,9 +55,8 @@ def _wrong(connection: sqlite3.Connection) -> Iterator[str]:
     yield from _differing(
         connection, "hours", ("key", "hour", "outcome"), "SELECT key, hour, outcome, logged FROM hours WHERE logged", _HOURS
     )
-    yield from _differing(
-        connection, "model_hours", ("hour", "model"), "SELECT hour, model, logged FROM model_hours WHERE logged", _MODEL_HOURS
-    )
+    kept = "SELECT hour, model, logged, cancelled FROM model_hours WHERE logged OR cancelled"
+    yield from _differing(connection, "model_hours", ("hour", "model"), kept, _MODEL_HOURS)
 
 
 def _differing(connection: sqlite3.Connection, table: str, columns: Sequence[str], kept: str, anew: str) -> Iterator[str]:

@@ -133,12 +133,12 @@ def _came(row: str) -> str:
     return f"coalesce(json_remove({row}.logged, '$[6]', '$[0]'), json_array({listed(TOKENS, row)}))"
 
 
-def _by_model(logged: str) -> str:
+def _by_model(logged: str, cancelled: str) -> str:
     """Add the moving rows to what is held against the engines' own count, with their adapters; models of others have no engine of ours."""
-    return f"""INSERT INTO model_hours (hour, model, logged, dearest)
-      SELECT r.at / {HOUR}, {WITH_ADAPTERS}, {logged}, max(coalesce(r.amount, 0))
+    return f"""INSERT INTO model_hours (hour, model, logged, cancelled, dearest)
+      SELECT r.at / {HOUR}, {WITH_ADAPTERS}, {logged}, {cancelled}, max(coalesce(r.amount, 0))
       FROM temp.moving r JOIN models m ON m.id = r.model WHERE {OF_OURS} GROUP BY 1, 2
-      ON CONFLICT DO UPDATE SET logged = logged + excluded.logged, dearest = max(dearest, excluded.dearest)"""
+      ON CONFLICT DO UPDATE SET {_added(("logged", "cancelled"))}, dearest = max(dearest, excluded.dearest)"""
 
 
 _CALENDAR = f"""INSERT OR IGNORE INTO temp.calendar (day, month)
@@ -161,7 +161,7 @@ INGEST = (
       SELECT key, at / {HOUR}, CASE WHEN succeeded THEN 'success' ELSE 'cancelled' END, count(*), 0
       FROM temp.moving WHERE true GROUP BY 1, 2, 3
       ON CONFLICT DO UPDATE SET {_added(("logged",))}""",
-    _by_model("sum(r.succeeded)"),
+    _by_model("sum(r.succeeded)", "sum(1 - r.succeeded)"),
     COUNT,
     f"""INSERT INTO temp.differing (at, id, first, later)
       SELECT i.at, i.id, {_came("q")}, {_came("i")}
@@ -191,7 +191,7 @@ def correct(which: str) -> tuple[str, ...]:
         """UPDATE requests SET customer = m.customer, price = m.price, amount = m.amount, unused = m.unused, billed_in = m.billed_in
           FROM temp.moving m WHERE requests.at = m.at AND requests.id = m.id""",
         *_roll_up(1),
-        _by_model("0"),
+        _by_model("0", "0"),
         *_WITHOUT_EMPTY,
     )
 

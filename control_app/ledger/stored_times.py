@@ -37,7 +37,7 @@ PULL_BACK = (
     _moved("restarts", "since", "until", "began", or_replace=True),
     _moved("counted_before", "began", or_replace=True),
     _moved("pauses", "first", "last", or_replace=True, to=_HOUR),
-    _moved("engine_readings", "first_at", "at"),
+    _moved("engine_readings", "at"),
     _moved("engines", "absent_at", "at", "failing_since"),
     _moved("engine_pauses", "first", "last", or_replace=True, to=_HOUR),
     f"""INSERT INTO model_hours (hour, model, logged, counted, dearest)

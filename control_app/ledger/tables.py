@@ -233,3 +233,15 @@ UNRATED = (
     "CREATE INDEX requests_unrated ON requests (model, at) WHERE (price IS NULL OR amount IS NULL)",
     "DROP INDEX requests_unpriced",
 )
+# `cancelled`: rows of requests that their clients cancelled. What begins with an underscore is no adapter of a model without a name.
+_OF_HOUR = """SELECT r.at / 3600000000 AS hour,
+    coalesce(nullif(substr(m.name, 1, instr(m.name, '_') - 1), ''), m.name) AS name, sum(r.succeeded) AS logged,
+    sum(1 - r.succeeded) AS cancelled, max(coalesce(r.amount, 0)) AS dearest
+  FROM requests r JOIN models m ON m.id = r.model WHERE instr(m.name, '/') = 0 GROUP BY 1, 2"""
+ENGINES_AND_CANCELS = (
+    "ALTER TABLE engine_readings DROP COLUMN first_at",
+    "ALTER TABLE model_hours ADD COLUMN cancelled INTEGER NOT NULL DEFAULT 0",
+    "DELETE FROM model_hours WHERE model = ''",
+    f"""INSERT INTO model_hours (hour, model, logged, cancelled, dearest) SELECT hour, name, logged, cancelled, dearest FROM ({_OF_HOUR})
+      WHERE true ON CONFLICT DO UPDATE SET cancelled = excluded.cancelled""",
+)

@@ -18,6 +18,7 @@ from control_app.ledger.tables import (
     DIFFERENCES,
     ENDS,
     ENGINES,
+    ENGINES_AND_CANCELS,
     LEDGER,
     PARTS,
     PARTS_OF_DAY,
@@ -263,4 +264,11 @@ def settled_payments(db: Database) -> None:
 def e_invoices_by_channel(db: Database) -> None:
     """What a tax office and Peppol each made of invoices, which are looked at until that is known."""
     for statement in invoicing.E_INVOICES_BY_CHANNEL:
+        db.conn.execute(statement)
+
+
+@migrations()
+def engines_and_cancels(db: Database) -> None:
+    """What clients cancelled by models and hours, beside the engines' own count."""
+    for statement in ENGINES_AND_CANCELS:
         db.conn.execute(statement)

@@ -62,6 +62,19 @@ def test_an_answer_that_was_cut_off_is_none_though_its_http_request_began_well()
     assert answered(series(10), posts(12)) == {"llama": 10}
 
 
+def test_a_request_that_is_in_one_count_a_reading_before_it_is_in_the_other_is_counted_once() -> None:
+    readings = [(0, 0), (1, 0), (1, 1), (2, 1), (2, 2)]
+    told = [answered(series(successes), posts(http))["llama"] for successes, http in readings]
+    assert told == [0, 0, 1, 1, 2]
+    new = [tuple(later - sooner for later, sooner in zip(*pair, strict=True)) for pair in zip(readings[1:], readings, strict=False)]
+    assert sum(min(counts) for counts in new) == 0, "the lesser of what is new at each reading would find none of the two"
+
+
+def test_answers_cut_off_after_lists_of_prompts_count_as_answered_up_to_the_calls() -> None:
+    assert answered(series(64), posts(2)) == {"llama": 2}
+    assert answered(series(64), posts(2 + 3)) == {"llama": 5}, "three that were cut off; there are not more than so many calls"
+
+
 def test_other_http_requests_than_good_posts_are_no_answers() -> None:
     others = posts(9, "4xx"), posts(9, "5xx"), posts(9, method="GET", handler="/v1/models")
     assert answered(series(5), posts(3), posts(2, handler="/v1/chat/completions"), *others) == {"llama": 5}

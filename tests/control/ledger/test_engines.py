@@ -231,11 +231,68 @@ def test_models_of_other_providers_have_no_engine_of_ours(location: Location) ->
     assert location.verdicts() == {}
 
 
-def test_a_cancelled_request_hides_no_lost_one(location: Location, pod: Pod) -> None:
-    pod.answers(5)
-    location.logs(5, "2026-10-05T12:00", succeeded=False)
+@pytest.mark.parametrize(("cancelled", "missing"), [(0, 5), (3, 2), (5, 0), (9, 0)])
+def test_a_request_that_was_answered_and_cancelled_is_not_missing(location: Location, pod: Pod, cancelled: int, missing: int) -> None:
+    pod.answers(25)
+    location.logs(20, "2026-10-05T12:00")
+    location.logs(cancelled, "2026-10-05T12:00", succeeded=False)
     location.is_read("2026-10-05T12:01")
-    assert location.llama().missing == 5
+    assert location.llama().missing == missing
+
+
+def test_neither_is_one_that_was_cancelled_at_the_end_of_an_hour_and_counted_in_the_next(location: Location, pod: Pod) -> None:
+    location.is_read("2026-10-05T12:59:55")
+    location.logs(5, "2026-10-05T12:59:58", "llama_colorist", succeeded=False)
+    pod.answers(5)
+    location.is_read("2026-10-05T13:00:01")
+    assert location.llama().missing == 0
+
+
+def test_a_cancelled_request_is_one_and_hides_no_second_one_and_none_of_later_hours(location: Location, pod: Pod) -> None:
+    location.logs(5, "2026-10-05T12:10", succeeded=False)
+    for hour, missing in ((12, 0), (13, 3), (14, 7)):
+        location.is_read(f"2026-10-05T{hour}:00:01")
+        pod.answers(4)
+        location.is_read(f"2026-10-05T{hour}:20")
+        assert location.llama().missing == missing
+
+
+def test_a_cancelled_request_that_was_not_answered_pays_for_no_later_loss(location: Location, pod: Pod) -> None:
+    location.logs(50, "2026-10-05T12:10", succeeded=False)
+    for hour in (13, 14):
+        location.is_read(f"2026-10-05T{hour}:00:01")
+    pod.answers(50)
+    location.is_read("2026-10-05T14:20")
+    assert location.llama().missing == 50
+
+
+@pytest.mark.parametrize("is_followed", [False, True])
+def test_what_an_engine_that_ended_answered_unread_pays_for_no_later_hour(location: Location, pod: Pod, *, is_followed: bool) -> None:
+    other = location.runs("10.0.0.2")
+    pod.answers(100)
+    location.logs(100 + 60, "2026-10-05T12:10")
+    location.is_read("2026-10-05T12:20")
+    if is_followed:
+        location.runs("10.0.0.1", "2026-10-05T12:20:03")
+    else:
+        location.pods.pop("10.0.0.1")
+    location.is_read("2026-10-05T12:20:05")
+    for hour, lost in ((13, 0), (14, 0), (15, 60)):
+        location.is_read(f"2026-10-05T{hour}:00:01")
+        other.answers(100)
+        location.logs(100 - lost, f"2026-10-05T{hour}:10")
+        location.is_read(f"2026-10-05T{hour}:20")
+    assert location.llama().missing == 60
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+def test_an_hour_of_engines_that_lived_on_and_of_new_ones_is_told_whole(location: Location, pod: Pod, *, is_new: bool) -> None:
+    if is_new:
+        location.runs("10.0.0.2", "2026-10-05T12:20").answers(3)
+    pod.answers(3)
+    location.is_read("2026-10-05T12:20:05")
+    location.is_read("2026-10-05T12:20:10")
+    assert location.books.db.connection.execute("SELECT count(*) FROM model_hours WHERE parted").fetchone() == (0,)
 
 
 def test_a_request_that_is_logged_in_one_hour_and_counted_in_the_next_is_not_missing(location: Location, pod: Pod) -> None:

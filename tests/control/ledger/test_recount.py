@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
+from control_app.ledger.engines import model_of
 from control_app.ledger.recount import RecountError, recount
+from control_app.ledger.tables import ENGINES, ENGINES_AND_CANCELS
 from control_app.service.soundness import refuse_unsound
 from tests.control.support.ledgers import RATES, Books, row
 
@@ -61,6 +66,7 @@ def test_an_empty_ledger_adds_up(tmp_path: Path) -> None:
         ("UPDATE hours SET logged = logged + 1", "hours at"),
         ("DELETE FROM hours", "hours at"),
         ("UPDATE model_hours SET logged = logged + 1", "model_hours at"),
+        ("UPDATE model_hours SET cancelled = cancelled + 1", "model_hours at"),
         ("DELETE FROM model_hours", "model_hours at"),
     ],
 )
@@ -74,3 +80,26 @@ def test_a_changed_number_is_found(books: Books, statement: str, said: str) -> N
 def test_what_was_billed_stays_as_it_was_rated(books: Books) -> None:
     books.db.connection.execute("UPDATE price_book SET largest_row = 1")
     recount(books.db.connection)
+
+
+NAMES = st.text("_/-.aB\u00e9 ", min_size=1, max_size=6)
+
+
+@given(st.lists(NAMES, min_size=1, max_size=8, unique=True))
+@example(["_", "__a", "_a", "_b", "a_", "a", "a_b_c", "x/_a"])
+@settings(max_examples=20, deadline=None)
+def test_whatever_a_model_is_called_its_hours_add_up_also_those_of_before_they_were_kept(names: list[str]) -> None:
+    with TemporaryDirectory() as folder:
+        books = Books(Path(folder))
+        books.take(*(row(model=name, succeeded=succeeded) for name in names for succeeded in (True, False)))
+        connection = books.db.connection
+        kept = connection.execute("SELECT * FROM model_hours").fetchall()
+        recount(connection)
+        for table in ("model_hours", "engines", "engine_counters", "engine_readings", "engine_pauses"):
+            connection.execute(f"DROP TABLE {table}")
+        for statement in (*ENGINES, *ENGINES_AND_CANCELS):
+            connection.execute(statement)
+        recount(connection)
+        assert connection.execute("SELECT * FROM model_hours").fetchall() == kept
+        assert {model for _, model, *_ in kept} == {model_of(name) for name in names if "/" not in name}
+        books.db.close()
