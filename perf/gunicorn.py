@@ -8,6 +8,8 @@ import re
 import subprocess
 import sys
 import tempfile
+import urllib.error
+import urllib.request
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +18,7 @@ from control_app.service import gunicorn_config
 from tests.support.waiting import until
 
 CONTROL = "--config=python:control_app.service.gunicorn_config"
-"""As the control service runs, which is warm when it listens."""
+"""As the control service runs, which is warm when it is ready."""
 BARE = (f"--worker-class={gunicorn_config.worker_class}", f"--threads={gunicorn_config.threads}")
 """The same server, for another application."""
 
@@ -47,9 +49,20 @@ def served(application: str, environment: Mapping[str, str], *settings: str) -> 
             until(lambda: _told(file.name) is not None, "gunicorn listens", 120)
             found = _told(file.name)
             assert found  # noqa: S101 (it was there)
+            if CONTROL in settings:
+                # It listens before its worker is there; in a cluster, too, nobody asks a service that is not ready.
+                until(lambda: _is_ready(found.address), "the service is ready", 120)
             yield found
         finally:
             master.terminate()
+
+
+def _is_ready(address: str) -> bool:
+    try:
+        urllib.request.urlopen(f"{address}/readyz", timeout=60).close()  # noqa: S310
+    except urllib.error.HTTPError:
+        return False
+    return True
 
 
 def _told(log: str) -> Served | None:

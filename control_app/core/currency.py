@@ -51,9 +51,8 @@ def apportioned(amounts: Sequence[int], unit: int) -> list[int]:
 
 def minor_text(minor: Minor, decimals: int) -> str:
     """An amount in minor units as it is written: `12.30`, always with all *decimals*."""
-    whole, rest = divmod(abs(minor), 10**decimals)
-    sign = "-" if minor < 0 else ""
-    return f"{sign}{whole}.{rest:0{decimals}}" if decimals else f"{sign}{whole}"
+    digits, sign = f"{abs(minor):0{decimals + 1}}", "-" if minor < 0 else ""
+    return f"{sign}{digits[:-decimals]}.{digits[-decimals:]}" if decimals else f"{sign}{digits}"
 
 
 def units(minor: Minor, decimals: int) -> Decimal:

@@ -34,7 +34,7 @@ class Tender:
     unit: Decimal
     rate: Rate | None = None
 
-    @property
+    @cached_property
     def decimals(self) -> int:
         """Digits of a minor unit, of which `unit` may be several: 2 for 0.05."""
         exponent = self.unit.normalize().as_tuple().exponent
@@ -58,10 +58,11 @@ class Tender:
         worth, unit = self._worth
         return [self._minor(part) for part in apportioned([amount * worth for amount in amounts], unit)]
 
-    def is_nothing(self, amount: Pico) -> bool:
-        """Whether a non-negative *amount* of the price book's currency rounds to nothing by itself."""
+    @cached_property
+    def nothing_to(self) -> Pico:
+        """The smallest amount of the price book's currency that does not round to nothing by itself."""
         worth, unit = self._worth
-        return 2 * amount * worth < unit
+        return Pico(-(-unit // (2 * worth)))
 
     @cached_property
     def _worth(self) -> tuple[int, int]:
@@ -70,7 +71,12 @@ class Tender:
         return worth.numerator, worth.denominator
 
     def _minor(self, units: int) -> Minor:
-        return Minor(int(units * self.unit * 10**self.decimals))
+        return Minor(units * self._minor_units)
+
+    @cached_property
+    def _minor_units(self) -> int:
+        """Of `unit`."""
+        return int(self.unit.scaleb(self.decimals))
 
 
 @cache

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
 from typing import NamedTuple
@@ -69,15 +69,15 @@ class Invoice:
     models: Sequence[ModelLines] = ()
     small: Minor = NOTHING
 
-    @property
-    def lines(self) -> Iterator[Line]:
+    @cached_property
+    def lines(self) -> Sequence[Line]:
         """The lines of all models."""
-        return (line for model in self.models for line in model.lines)
+        return [line for model in self.models for line in model.lines]
 
     @cached_property
     def total(self) -> Minor:
         """Minor units: what is owed exactly, rounded once, which is what the lines and the small amounts add up to."""
-        return Minor(sum(line.amount for line in self.lines) + self.small)
+        return Minor(sum([line.amount for line in self.lines]) + self.small)
 
     @property
     def booked(self) -> Minor:
@@ -85,10 +85,10 @@ class Invoice:
         rate = self.tender.rate
         return rounded(self.exact, decimals_of(rate.base)) if rate else self.total
 
-    @property
+    @cached_property
     def exact(self) -> Pico:
         """What is owed before rounding, in pico-units of the price book's currency."""
-        return Pico(sum(line.exact for line in self.lines))
+        return Pico(sum([line.exact for line in self.lines]))
 
     @property
     def tokens(self) -> int:
@@ -114,29 +114,30 @@ class Invoice:
 def invoice_of(  # noqa: PLR0913, PLR0917 (what its lines are made of)
     customer: CustomerNo, month: Month, cells: Iterable[Cell], rates: Mapping[int, Rates], models: Mapping[int, str], tender: Tender
 ) -> Invoice:
-    """The invoice of one *customer*'s *cells*, paid in *tender*; by model, usage of the month first."""
-    parts = [_model(cell, models[cell.model], rates.get(cell.price)) for cell in cells]
-    parts.sort(key=lambda part: (-part.month, part.model, part.version))
-    return _rounded(Invoice(customer, month, tender, parts))
+    """The invoice of one *customer*'s *cells*, paid in *tender*; by model, usage of the month first.
 
-
-def _rounded(exact: Invoice) -> Invoice:
-    """With amounts. Lines that round to nothing by themselves share one, which comes after the others."""
-    is_nothing = exact.tender.is_nothing
-    large = [line.exact for line in exact.lines if not is_nothing(line.exact)]
-    *amounts, small = exact.tender.apportioned([*large, Pico(exact.exact - sum(large))])
+    Lines that round to nothing by themselves share one, which comes after the others.
+    """
+    parts = [(cell, models[cell.model], _priced(cell.usage, rates.get(cell.price))) for cell in cells]
+    parts.sort(key=lambda part: (-part[0].month, part[1], part[0].price))
+    exact = [line[3] for *_, lines in parts for line in lines]
+    nothing = tender.nothing_to
+    large = [amount for amount in exact if amount >= nothing]
+    *amounts, small = tender.apportioned([*large, Pico(sum(exact) - sum(large))])
     left = iter(amounts)
+    told = [
+        ModelLines(name, cell.month, cell.price, cell.usage, [Line(*line, next(left) if line[3] >= nothing else NOTHING) for line in lines])
+        for cell, name, lines in parts
+    ]
+    return Invoice(customer, month, tender, told, small)
 
-    def lines(part: ModelLines) -> list[Line]:
-        return [line if is_nothing(line.exact) else line._replace(amount=next(left)) for line in part.lines]
 
-    return replace(exact, models=[part._replace(lines=lines(part)) for part in exact.models], small=small)
-
-
-def _model(cell: Cell, name: str, rates: Rates | None) -> ModelLines:
-    lines: list[Line] = []
-    if rates:
-        for kind, rate, quantity in zip(KINDS, rates, _measured(cell.usage), strict=True):
-            if rate and quantity:
-                lines.append(Line(kind, rate, quantity, Pico(rate * quantity), NOTHING))
-    return ModelLines(name, cell.month, cell.price, cell.usage, lines)
+def _priced(usage: Usage, rates: Rates | None) -> list[tuple[str, Pico, int, Pico]]:
+    """Kind, rate, quantity and exact amount of each line."""
+    if rates is None:
+        return []
+    return [
+        (kind, rate, quantity, Pico(rate * quantity))
+        for kind, rate, quantity in zip(KINDS, rates, _measured(usage), strict=True)
+        if rate and quantity
+    ]

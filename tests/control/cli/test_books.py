@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -337,7 +338,7 @@ def test_the_doctor_tells_of_a_location_without_odoo(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(("days", "state"), [(21, "problem"), (22, "ok")])
 def test_the_doctor_names_a_key_to_odoo_that_ends_soon(monkeypatch: pytest.MonkeyPatch, days: int, state: str) -> None:
     ends = microseconds(NOW + timedelta(days=days))
-    monkeypatch.setattr(Watch, "look", lambda _: AccountingState(microseconds(NOW), "19.0", ends, (), None))
+    monkeypatch.setattr(Watch, "look", _looks(AccountingState(microseconds(NOW), "19.0", ends, (), None)))
     found, detail = told("odoo")
     assert (found, f"the key to Odoo ends in {days} days; make a new one: control odoo rotate-key" == detail) == (state, state == "problem")
 
@@ -358,7 +359,7 @@ def test_the_doctor_names_a_key_to_odoo_that_ends_soon(monkeypatch: pytest.Monke
 def test_the_doctor_names_what_is_wrong_with_odoo(
     monkeypatch: pytest.MonkeyPatch, problems: tuple[Problem, ...], error: str | None, detail: str
 ) -> None:
-    monkeypatch.setattr(Watch, "look", lambda _: AccountingState(0, "19.0", None, problems, error))
+    monkeypatch.setattr(Watch, "look", _looks(AccountingState(0, "19.0", None, problems, error)))
     assert told("odoo") == ("problem", detail)
 
 
@@ -456,6 +457,10 @@ def test_the_doctor_names_an_odoo_that_never_told_its_time(monkeypatch: pytest.M
     rows = {row["check"]: row for row in json.loads(run("doctor", "--json").stdout)}
     assert rows["clocks"]["state"] == "problem"
     assert "Odoo never told its time" in rows["clocks"]["detail"]
+
+
+def _looks(state: AccountingState) -> Callable[[Watch], AccountingState]:
+    return lambda _: state
 
 
 def _barred(_api: GatewayApi) -> list[str]:

@@ -41,7 +41,8 @@ def test_a_smallest_amount_of_several_minor_units_is_rounded_to(unit: str, decim
 @given(st.integers(0, 10**11), UNITS, RATES)
 def test_what_rounds_to_nothing_is_told_without_rounding(amount: Pico, unit: str, rate: Decimal) -> None:
     tender = Tender("XXX", Decimal(unit), Rate("USD", rate, "a test", 1))
-    assert tender.is_nothing(amount) is (tender.rounded(tender.exact(amount)) == 0)
+    for near in (amount, max(0, tender.nothing_to - 1), tender.nothing_to):
+        assert (near < tender.nothing_to) is (tender.rounded(tender.exact(Pico(near))) == 0)
 
 
 @given(AMOUNTS, UNITS, RATES)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from control_app.core.exchange import in_book_currency
 from control_app.core.numbers import CustomerNo, Month, Pico

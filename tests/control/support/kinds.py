@@ -12,7 +12,7 @@ from typing import Any
 
 from control_app.gateway.price_fields import FIELDS
 from control_app.ledger.statements import INGEST
-from control_app.ledger.usage import SUMS
+from control_app.ledger.usage import Usage
 from control_app.pricing.kinds import KINDS
 from control_app.pricing.offers import parse_offer
 from control_app.pricing.openrouter import document
@@ -39,7 +39,7 @@ def _places() -> Mapping[str, Collection[str]]:
         "columns of price_versions": set(columns("price_versions")) - NOT_RATES,
         "fields of the sheet": FIELDS,
         "grants of the gateway's price table": [kind for kind, field in FIELDS.items() if field in granted],
-        "sums of usage": [kind.name for kind in KINDS.values() if kind.measure in SUMS],
+        "sums of usage": [kind.name for kind in KINDS.values() if kind.measure in Usage.__struct_fields__],
     }
 
 
