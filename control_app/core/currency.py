@@ -45,14 +45,15 @@ def apportioned(amounts: Sequence[int], unit: int) -> list[int]:
     """
     parts = [divmod(amount, unit) for amount in amounts]
     missing = (2 * sum(amounts) + unit) // (2 * unit) - sum(whole for whole, _ in parts)
-    raised = sorted(range(len(parts)), key=lambda place: -parts[place][1])[:missing]
+    raised = set(sorted(range(len(parts)), key=lambda place: -parts[place][1])[:missing])
     return [whole + (place in raised) for place, (whole, _) in enumerate(parts)]
 
 
 def minor_text(minor: Minor, decimals: int) -> str:
     """An amount in minor units as it is written: `12.30`, always with all *decimals*."""
-    digits, sign = f"{abs(minor):0{decimals + 1}}", "-" if minor < 0 else ""
-    return f"{sign}{digits[:-decimals]}.{digits[-decimals:]}" if decimals else f"{sign}{digits}"
+    digits = str(abs(minor)).rjust(decimals + 1, "0")
+    text = f"{digits[:-decimals]}.{digits[-decimals:]}" if decimals else digits
+    return f"-{text}" if minor < 0 else text
 
 
 def units(minor: Minor, decimals: int) -> Decimal:

@@ -51,12 +51,12 @@ class Tender:
     def rounded(self, amount: Decimal) -> Minor:
         """A non-negative *amount* of this currency in minor units, half a `unit` upwards."""
         part = Fraction(amount) / Fraction(self.unit)
-        return self._minor((2 * part.numerator + part.denominator) // (2 * part.denominator))
+        return Minor((2 * part.numerator + part.denominator) // (2 * part.denominator) * self._minor_units)
 
     def apportioned(self, amounts: Sequence[Pico]) -> list[Minor]:
         """Non-negative *amounts* of the price book's currency in minor units that add up to their sum, rounded once (core/currency.py)."""
-        worth, unit = self._worth
-        return [self._minor(part) for part in apportioned([amount * worth for amount in amounts], unit)]
+        (worth, unit), minor = self._worth, self._minor_units
+        return [Minor(part * minor) for part in apportioned([amount * worth for amount in amounts], unit)]
 
     @cached_property
     def nothing_to(self) -> Pico:
@@ -69,9 +69,6 @@ class Tender:
         """How many of its units a pico-unit of the price book's currency is, as a ratio: invoices have many lines."""
         worth = Fraction(1 if self.rate is None else self.rate.value) / (Fraction(self.unit) * 10**DECIMALS)
         return worth.numerator, worth.denominator
-
-    def _minor(self, units: int) -> Minor:
-        return Minor(units * self._minor_units)
 
     @cached_property
     def _minor_units(self) -> int:
