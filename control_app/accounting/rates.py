@@ -12,6 +12,7 @@ import httpx2
 from control_app.accounting.published_rates import Bank, bank_for, read
 from control_app.core.exchange import Rate
 from control_app.core.failures import raise_all
+from control_app.network.bounds import PLAIN, bounded
 from control_app.storage.database import Db
 
 RATES = """CREATE TABLE rates (
@@ -21,6 +22,9 @@ RATES = """CREATE TABLE rates (
 DAYS = 5
 """As old as a rate may be: banks publish none at weekends and on holidays."""
 TIMEOUT_SEC = 30
+WITHIN_SEC = 60
+MOST_BYTES = 16 * 2**20
+"""Of a bank's file; one of 90 days has some hundred kilobytes."""
 
 
 def keep_rate(db: sqlite3.Connection, currency: str, rate: Rate, *, is_given: bool) -> None:
@@ -64,7 +68,10 @@ class RateReader:
 
     def _read(self, bank: Bank, currencies: Collection[str]) -> None:
         try:
-            with httpx2.Client(timeout=TIMEOUT_SEC, transport=self.transport, follow_redirects=True) as client:
+            hooks = bounded(MOST_BYTES, WITHIN_SEC)
+            with httpx2.Client(
+                timeout=TIMEOUT_SEC, headers=PLAIN, event_hooks=hooks, transport=self.transport, follow_redirects=True
+            ) as client:
                 answer = client.get(self.addresses[bank]).raise_for_status()
         except httpx2.HTTPError as error:
             raise ConnectionError(f"{bank} at {self.addresses[bank]}: {type(error).__name__}: {error}") from None

@@ -12,11 +12,16 @@ import httpx2
 
 from control_app.gateway.engines import EngineReading, EnginesError, EnginesRead
 from control_app.gateway.exposition import STARTED, sample_of, started
+from control_app.network.bounds import PLAIN, bounded
 
 ANSWERED, HTTP = "vllm:request_success_total", "http_requests_total"
 NO_ANSWER = ("abort", "error")
 """How requests end that nobody was answered."""
 TIMEOUT_SEC = 2
+WITHIN_SEC = 10
+"""So long the answer of an engine may take: engines are read every 5 seconds, and 8 at once."""
+MOST_BYTES = 8 * 2**20
+"""Of the metrics of one process; a vLLM that serves a model and its adapters tells some hundred kilobytes."""
 AT_ONCE = 8
 MOST = 2**53
 """Up to here a number of Prometheus' is exact; no process answers so many."""
@@ -44,10 +49,10 @@ class VllmEngines:
     def __init__(self, service: str, *, resolve: Resolve = addresses, transport: httpx2.BaseTransport | None = None) -> None:
         host, _, port = service.rpartition(":")
         self._host, self._port, self._resolve = host, int(port), resolve
-        self._client = httpx2.Client(timeout=TIMEOUT_SEC, transport=transport)
+        self._client = httpx2.Client(timeout=TIMEOUT_SEC, headers=PLAIN, event_hooks=bounded(MOST_BYTES, WITHIN_SEC), transport=transport)
 
     def read(self) -> EnginesRead:
-        """The count of each process; one that does not answer delays the others by no more than a time-out."""
+        """The count of each process; one that does not answer delays the others by no more than its bounds."""
         found = sorted(self._resolve(self._host, self._port))
         with ThreadPoolExecutor(AT_ONCE, "engines") as readers:
             told = dict(zip(found, readers.map(self._process, found), strict=True))

@@ -13,8 +13,11 @@ from control_app.core.time import month_text
 from control_app.invoicing import results
 from control_app.invoicing.history import Run
 from control_app.invoicing.runs import Runs
+from control_app.network.bounds import PLAIN, bounded
 
 TIMEOUT_SEC = 10
+MOST_BYTES = 2**20
+"""Of an answer; Slack's is a word."""
 log = structlog.stdlib.get_logger("control_app.invoicing")
 NAMED = 10
 """Held customers that are named; more are a number."""
@@ -25,7 +28,7 @@ class Slack:
 
     def __init__(self, webhook: str, runs: Runs, transport: httpx2.BaseTransport | None = None) -> None:
         self._webhook, self._runs = webhook, runs
-        self._client = httpx2.Client(timeout=TIMEOUT_SEC, transport=transport)
+        self._client = httpx2.Client(timeout=TIMEOUT_SEC, headers=PLAIN, event_hooks=bounded(MOST_BYTES, TIMEOUT_SEC), transport=transport)
 
     def tell(self, run: Run) -> None:
         """Of a run that ended; raises ConnectionError, without the address, where Slack does not take it."""

@@ -21,9 +21,12 @@ from werkzeug.http import parse_date
 from control_app.accounting.odoo.shapes import anything, in_one_line, is_object, member
 from control_app.accounting.port import AccountingError, RefusedError, UnavailableError, UnclearError
 from control_app.core.clock import Clock
+from control_app.network.bounds import PLAIN, bounded
 
 CONNECT_SEC, READ_SEC = 10, 60
 WRITE_SEC = 150
+MOST_BYTES = 64 * 2**20
+"""Of an answer: Odoo sends lists of a month's invoices and of partners, and no file."""
 """More than the 120 s after which Odoo itself gives up: what has no answer by then mostly was not done."""
 WRITES_BEGIN_SEC = 60
 """No try of a write begins later: whoever noted it knows until when it may come through (WRITE_SEC after this)."""
@@ -106,7 +109,9 @@ class OdooClient:
         if database:
             headers["X-Odoo-Database"] = database
         limits = httpx2.Limits(max_connections=at_once, max_keepalive_connections=at_once)
-        self._http = httpx2.Client(base_url=url, headers=headers, limits=limits, transport=transport)
+        self._http = httpx2.Client(
+            base_url=url, headers={**PLAIN, **headers}, limits=limits, event_hooks=bounded(MOST_BYTES, WRITE_SEC), transport=transport
+        )
         self.key, self.clock, self._sleep, self._monotonic = key, clock, sleep, monotonic
         self._place = (url, database, transport)
         self._places = threading.BoundedSemaphore(at_once)

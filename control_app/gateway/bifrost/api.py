@@ -27,10 +27,14 @@ from control_app.gateway.bifrost.answers import (
 )
 from control_app.gateway.bifrost.log_rows import STATUSES, read
 from control_app.gateway.port import PROVIDER, Customer, Directory, GatewayError, Key, KeyRefusedError, Row, UnidentifiedKeyError
+from control_app.network.bounds import PLAIN, bounded
 
 PAGE, KEYS_PAGE = 1000, 100
 """The most that every version gives at once."""
 TIMEOUT_SEC = 30
+WITHIN_SEC = 120
+MOST_BYTES = 256 * 2**20
+"""Of an answer: 1,000 rows that carry their prompts have some tens of megabytes."""
 LOGS = "/api/logs"
 KEYS, TEAMS, CUSTOMERS = "/api/governance/virtual-keys", "/api/governance/teams", "/api/governance/customers"
 QUOTA = f"{KEYS}/quota"
@@ -57,8 +61,9 @@ class GatewayApi:
     def __init__(
         self, url: str, user: str, password: str, key: str | None = None, *, transport: httpx2.BaseTransport | None = None
     ) -> None:
-        # Not compressed: that takes longer than the transfer within a cluster.
-        self._client = httpx2.Client(base_url=url, timeout=TIMEOUT_SEC, headers={"Accept-Encoding": "identity"}, transport=transport)
+        self._client = httpx2.Client(
+            base_url=url, timeout=TIMEOUT_SEC, headers=PLAIN, event_hooks=bounded(MOST_BYTES, WITHIN_SEC), transport=transport
+        )
         self._admin = httpx2.BasicAuth(user, password)
         self._key = key
 

@@ -15,6 +15,7 @@ from control_app.core.exchange import Rate
 from control_app.service.tables import open_database
 from control_app.storage.database import Db
 from tests.control.accounting.test_published_rates import BNR, DAY, ECB
+from tests.control.support.endless import endless
 
 ADDRESSES: Mapping[Bank, str] = {"BNR": "https://bnr.example/rates.xml", "ECB": "https://ecb.example/rates.xml"}
 
@@ -76,6 +77,7 @@ def test_nobody_is_asked_while_all_invoices_are_in_the_price_books_currency(db: 
     [
         (httpx2.ConnectError("no route"), ConnectionError),
         (httpx2.Response(503), ConnectionError),
+        (endless(), ConnectionError),
         (httpx2.Response(200, content=b"<html/>"), ValueError),
     ],
 )

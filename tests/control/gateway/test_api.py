@@ -22,6 +22,7 @@ from control_app.gateway.bifrost.log_rows import MOST_TEXT
 from control_app.gateway.double.gateway import GatewayDouble
 from control_app.gateway.port import Customer, GatewayError, Key, Reader, UnidentifiedKeyError, Unreadable, UsageRow
 from tests.control.support.clocks import Clock
+from tests.control.support.endless import endless
 from tests.control.support.gateways import Says, serving
 from tests.control.support.ledgers import row
 from tests.control.support.recomputation import at
@@ -536,6 +537,12 @@ def test_a_gateway_that_does_not_tell_its_time_is_refused(told: dict[str, str] |
     answer = httpx2.Response(500 if told is None else 200, headers={"Content-Type": "application/json", **(told or {})}, content=b'"v1"')
     api = GatewayApi("http://gateway", "admin", "admin", transport=httpx2.MockTransport(lambda _: answer))
     with pytest.raises(GatewayError, match=f"GET /api/version: {said}"):
+        api.now()
+
+
+def test_an_answer_of_the_gateway_that_does_not_end_is_none() -> None:
+    api = GatewayApi("http://gateway", "admin", "admin", transport=httpx2.MockTransport(lambda _: endless()))
+    with pytest.raises(GatewayError, match="the gateway did not answer: ReadError: the answer has more than"):
         api.now()
 
 

@@ -11,7 +11,8 @@ import httpx2
 import pytest
 
 from control_app.gateway.engines import EngineReading, EnginesError
-from control_app.gateway.vllm import VllmEngines, addresses, reading_of
+from control_app.gateway.vllm import MOST_BYTES, VllmEngines, addresses, reading_of
+from tests.control.support.endless import endless
 
 SAMPLE = Path(__file__).parents[2] / "infra" / "metrics" / "vllm.prom"
 SUCCESSES = """# HELP vllm:request_success_total Count of successfully processed requests.
@@ -151,6 +152,15 @@ def test_every_process_that_the_name_resolves_to_is_read_and_one_that_cannot_be_
     assert "503" in read.unread["10.0.0.3"]
     assert "'hello'" in read.unread["10.0.0.4"]
     assert read.unread["10.0.0.5"] == "ConnectTimeout: timed out"
+
+
+def test_an_engine_whose_answer_does_not_end_is_an_unread_one_beside_those_that_are_read() -> None:
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, text=series(5)) if request.url.host == "10.0.0.1" else endless()
+
+    read = engines(answer, "10.0.0.1", "10.0.0.2").read()
+    assert read.processes == {"10.0.0.1": EngineReading({"llama": 5}, None)}
+    assert read.unread == {"10.0.0.2": f"ReadError: the answer has more than {MOST_BYTES} bytes"}
 
 
 def test_where_no_model_runs_there_is_nothing_to_read() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from control_app.invoicing.slack import NAMED, Slack, message
 from tests.control.invoicing.test_period_rules import big
+from tests.control.support.endless import endless
 from tests.control.support.world import World
 
 WEBHOOK = "https://hooks.slack.example/services/secret"
@@ -115,7 +116,9 @@ def told(company: World, *answers: httpx2.Response | Exception) -> int:
     return len(asked)
 
 
-@pytest.mark.parametrize("answer", [httpx2.Response(404, text="no_service"), httpx2.ConnectError("https://hooks.slack.example/secret")])
+@pytest.mark.parametrize(
+    "answer", [httpx2.Response(404, text="no_service"), httpx2.ConnectError("https://hooks.slack.example/secret"), endless()], ids=repr
+)
 def test_a_slack_that_does_not_take_it_is_told_without_the_address(company: World, answer: httpx2.Response | Exception) -> None:
     def respond(_: httpx2.Request) -> httpx2.Response:
         if isinstance(answer, Exception):

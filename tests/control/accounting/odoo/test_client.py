@@ -18,6 +18,7 @@ from control_app.accounting.odoo.double.faults import Fault
 from control_app.accounting.odoo.double.odoo import DATABASE, FakeOdoo
 from control_app.accounting.odoo.shapes import Row, new_id, rows
 from control_app.accounting.port import AccountingError, RefusedError, UnavailableError, UnclearError
+from tests.control.support.endless import endless
 from tests.control.support.odoos import KEY, NOW, Clock, Mouth, Naps, asking, client_of, error, once, says
 
 UNANSWERED = [
@@ -290,6 +291,14 @@ def test_no_more_calls_are_under_way_than_allowed() -> None:
         for thread in threads:
             thread.join(5)
     assert most == 2
+
+
+def test_whether_a_write_was_done_whose_answer_does_not_end_is_unclear() -> None:
+    with (
+        OdooClient("http://odoo", "live", KEY, Clock(), transport=httpx2.MockTransport(lambda _: endless())) as client,
+        pytest.raises(UnclearError, match="no answer: ReadError: the answer has more than"),
+    ):
+        client.write("account.move", "action_post", ids=[1])
 
 
 def test_the_version_needs_no_model() -> None:
