@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from control_app.accounting.odoo.double.faults import Fault
 from control_app.invoicing.e_invoices import EInvoices, working_days
 from control_app.invoicing.metrics import InvoiceMetrics
+from control_app.invoicing.tables import E_INVOICES, E_INVOICES_BY_CHANNEL
 from tests.control.invoicing.test_period_rules import big
 from tests.control.invoicing.test_saga import held, state
 from tests.control.support.odoos import once
@@ -258,3 +260,16 @@ def test_a_company_without_a_token_posts_nothing_and_the_token_is_told_nowhere(r
     assert holds(answer) == ["odoo-e-invoice"]
     assert "no street, VAT number, which e-Factura asks for" in str(answer)
     assert token not in str(answer)
+
+
+@pytest.mark.parametrize(("state", "look_at"), [("accepted", None), ("sent", 7), ("refused", 7), (None, 7)])
+def test_what_was_looked_at_before_channels_were_told_apart_is_looked_at_until_it_was_taken(
+    tmp_path: Path, state: str | None, look_at: int | None
+) -> None:
+    db = sqlite3.connect(tmp_path / "old.sqlite3")
+    db.execute(E_INVOICES)
+    db.execute("INSERT INTO e_invoices VALUES (1, ?, 7)", [state])
+    for statement in E_INVOICES_BY_CHANNEL:
+        db.execute(statement)
+    assert db.execute("SELECT invoice, look_at FROM e_invoices").fetchall() == [(1, look_at)]
+    db.close()
