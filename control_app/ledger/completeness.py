@@ -128,7 +128,7 @@ class Completeness:
         uncounted_to = (counting_since(self._db) or 0) // HOUR
         begin = min([first, *(start for start, _ in pauses)]) - BEFORE
         found = [(key, hour, hour, lost) for key, hour, lost in known]
-        for key, rows in groupby(connection.execute(_SHORT, [first, end, outcome, begin]), lambda row: row[0]):
+        for key, rows in groupby(connection.execute(SHORT, [first, end, outcome, begin]), lambda row: row[0]):
             hours = (Unit(hour, hour, logged, counted, hour in of_two or hour <= uncounted_to) for _, hour, logged, counted in rows)
             for unit, lost in missing(units(hours, pauses)):
                 is_left_out = outcome == "success" and unit.first in of_two and unit[:2] not in pauses
@@ -143,12 +143,15 @@ class Completeness:
 # Key by key, or all hours ever would be read.
 _HOURS = "FROM keys k CROSS JOIN hours h ON h.key = k.id AND h.outcome = ?3 AND h.hour >= ?1 AND h.hour < ?2"
 _COUNTED = f"SELECT k.id, sum(h.logged), sum(h.counted) {_HOURS} GROUP BY k.id"
-# A loss is what an hour counted more than it logged, beyond what was under way when it began: at least as much as the hour before logged
-# and did not count. Hours that nobody read are one, so that none of them is beyond doubt that counted more than it logged.
-_MAY_LACK = """EXISTS (SELECT 1 FROM hours h LEFT JOIN hours b ON b.key = h.key AND b.hour = h.hour - 1 AND b.outcome = h.outcome
+MAY_LACK = """EXISTS (SELECT 1 FROM hours h LEFT JOIN hours b ON b.key = h.key AND b.hour = h.hour - 1 AND b.outcome = h.outcome
     AND NOT EXISTS (SELECT 1 FROM pauses p WHERE p.first <= h.hour AND p.last >= h.hour)
   WHERE h.key = k.id AND h.outcome = ?3 AND h.hour >= ?4 AND h.hour < ?2
     AND h.counted > h.logged AND h.counted - h.logged > coalesce(b.logged - b.counted, 0))"""
-# All hours of keys that may lack requests.
-_SHORT = f"""SELECT k.id, h.hour, h.logged, h.counted FROM (SELECT id FROM keys k WHERE {_MAY_LACK}) k
+"""Whether a key `k` may lack requests, in SQL; no other key lacks any.
+
+A loss is what an hour counted more than it logged, beyond what was under way when it began: at least as much as the hour before logged
+and did not count. Hours that nobody read are one, so that none of them is beyond doubt that counted more than it logged.
+"""
+SHORT = f"""SELECT k.id, h.hour, h.logged, h.counted FROM (SELECT id FROM keys k WHERE {MAY_LACK}) k
   CROSS JOIN hours h ON h.key = k.id AND h.outcome = ?3 AND h.hour >= ?4 AND h.hour < ?2 ORDER BY 1, 2"""
+"""All hours of such keys."""

@@ -522,7 +522,7 @@ def test_leaving_out_keys_that_can_lack_nothing_changes_no_verdict(used: Gateway
     connection.execute("UPDATE readings SET first_at = ?", [(first + counting) * HOUR])
     told = Completeness(used.books.db).verdict(Range(OCTOBER.start, (first + HOURS.stop) * HOUR))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(completeness, "_SHORT", completeness._SHORT.replace(completeness._MAY_LACK, "true"))
+        patch.setattr(completeness, "SHORT", completeness.SHORT.replace(completeness.MAY_LACK, "true"))
         unfiltered = Completeness(used.books.db).verdict(told.within)
     connection.execute("ROLLBACK")
     assert unfiltered == told
@@ -530,7 +530,7 @@ def test_leaving_out_keys_that_can_lack_nothing_changes_no_verdict(used: Gateway
 
 def test_a_key_whose_requests_go_over_into_the_next_hour_is_not_read_hour_by_hour(gateway: Gateway) -> None:
     def read() -> int:
-        query = f"SELECT count(*) FROM keys k WHERE {completeness._MAY_LACK}"  # noqa: S608
+        query = f"SELECT count(*) FROM keys k WHERE {completeness.MAY_LACK}"  # noqa: S608
         bounds = [None, OCTOBER.end // HOUR, "success", OCTOBER.start // HOUR]
         return int(gateway.books.db.connection.execute(query, bounds).fetchone()[0])
 
