@@ -84,6 +84,12 @@ esac
 exit 0
 """,
     "pgrep": "exit 1",
+    # What is to be run there is run here.
+    "ssh": """
+for last; do :; done
+for each; do case $each in root@*) [ ! -f "/stub/away-$each" ] || exit 255 ;; esac; done
+exec sh -c "$last"
+""",
 }
 K3S = """#!/bin/sh
 echo "k3s $*" >> /stub/calls
@@ -96,6 +102,13 @@ case "$*" in
   *"{.spec.renewTime}"*) cat /stub/lease 2>/dev/null || echo 2099-01-01T00:00:00.000000Z ;;
   *"{.status.nodeInfo"*) echo "$(cat /stub/version 2>/dev/null || echo v1.36.5+k3s1) True" ;;
   *"get nodes -l"*) cat /stub/addresses 2>/dev/null ;;
+  *volumes-may-go*) cat /stub/word 2>/dev/null ;;
+  *"get namespace ingress"*) [ -f /stub/ingress-gone ] || echo namespace/ingress ;;
+  *"get persistentvolumes"*) [ ! -f /stub/no-answer ] || exit 1; cat /stub/claims 2>/dev/null || true ;;
+  *"get customresourcedefinition"*) [ ! -f /stub/copies ] || echo customresourcedefinition/replicas.longhorn.io ;;
+  *"get node a1 --ignore"*) [ ! -f /stub/no-api ] || exit 1; [ -f /stub/gone ] || echo node/a1 ;;
+  *"get nodes -o"*) printf '%s leaves=\n' 's1 ready=True' 'b1 ready=False' 'a1 ready=True'; echo 'c1 ready=True leaves=yes' ;;
+  *"get replicas"*) cat /stub/copies; if [ -f /stub/evicted ]; then mv /stub/evicted /stub/copies; fi ;;
   *drain*)
     [ ! -f /stub/budget ] || { echo "error when evicting pods/kept: it would violate the pod's disruption budget." >&2; exit 1; } ;;
   *"delete node"*) [ ! -f /stub/no-delete ] ;;

@@ -21,6 +21,53 @@ spec:
   tolerations: [{operator: Exists}]
 """
 
+VOLUME_OF_A2 = """
+kind: PersistentVolume
+apiVersion: v1
+metadata: {name: of-a2}
+spec:
+  capacity: {storage: 1Gi}
+  accessModes: [ReadWriteOnce]
+  storageClassName: ""
+  claimRef: {namespace: default, name: precious}
+  hostPath: {path: /var/lib/rancher/k3s/storage/of-a2}
+  nodeAffinity:
+    required: {nodeSelectorTerms: [{matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: [a2]}]}]}
+---
+kind: PersistentVolumeClaim
+apiVersion: v1
+metadata: {name: precious}
+spec:
+  storageClassName: ""
+  volumeName: of-a2
+  accessModes: [ReadWriteOnce]
+  resources: {requests: {storage: 1Gi}}
+"""
+
+
+def test_an_agent_with_the_only_copy_of_a_volume_stays_until_a_person_lets_it_go(fleet: Fleet) -> None:
+    fleet.kubectl("create namespace ingress")
+    fleet.kubectl("apply -f -", stdin=VOLUME_OF_A2)
+    until(lambda: "Bound" in fleet.kubectl("get persistentvolume of-a2"), "the claim has its volume", 60)
+    role = fleet.roles.pop("a2")
+
+    refused = fleet.apply()
+
+    assert refused.code == 1, refused.output
+    assert "a2 has the only copy of default/precious, and stays" in refused.output
+    fleet.roles["a2"] = role
+    assert fleet.all_ready(), "neither its pods nor its data were touched"
+
+    fleet.kubectl("annotate node a2 inferencebros.com/volumes-may-go=yes")
+    fleet.roles.pop("a2")
+    gone = fleet.apply()
+
+    assert gone.code == 0, gone.output
+    assert "a2: K3s and its data are gone" in gone.output
+    fleet.kubectl("delete persistentvolumeclaim/precious persistentvolume/of-a2 namespace/ingress --wait=false")
+    fleet.roles["a2"] = role
+    assert fleet.apply().code == 0
+
 
 def test_an_agent_that_leaves_is_drained_deleted_and_cleaned_and_may_come_back(fleet: Fleet) -> None:
     fleet.kubectl("label namespace default pod-security.kubernetes.io/enforce=privileged --overwrite")

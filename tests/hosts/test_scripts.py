@@ -456,6 +456,107 @@ def test_an_api_that_does_not_answer_stops_a_successor(sandbox: Sandbox) -> None
     assert "cannot ask the API for node a1 (connection refused)" in said
 
 
+# --- keep.sh, volumes.sh ------------------------------------------------------------------------------------------------
+
+HERE, THERE, BROKEN, YOUNG, DEAD, LEAVING = (
+    "pvc-1 a1 built=2026-11-23T00:00:00Z failed=",
+    "pvc-1 s1 built=2026-11-23T00:00:00Z failed=",
+    "pvc-1 s1 built=2026-11-23T00:00:00Z failed=2026-11-24T00:00:00Z",
+    "pvc-1 s1 built= failed=",
+    "pvc-1 b1 built=2026-11-23T00:00:00Z failed=",
+    "pvc-1 c1 built=2026-11-23T00:00:00Z failed=",
+)
+"""Longhorn's copies of one volume: on the server that leaves, on another, failed there, not built yet, on one away, on one leaving."""
+HELPERS = "s1 192.168.1.11 22 ecdsa-sha2-nistp256 AAAA\ns2 192.168.1.12 2202 ecdsa-sha2-nistp256 BBBB"
+LEAVES = "k3s kubectl --request-timeout=20s annotate --overwrite node a1 inferencebros.com/leaves=yes"
+STAYS = "k3s kubectl --request-timeout=20s annotate node a1 inferencebros.com/leaves-"
+
+
+def keep(sandbox: Sandbox, **files: str) -> tuple[int, str]:
+    """Whether a1 is kept where *files* say what is there (1: it is), and what was said."""
+    sandbox.write(f"{CONFIG}/k3s.yaml", "")
+    sandbox.write("usr/local/bin/k3s", sandbox.path("stub/k3s").read_text(), 0o755)
+    for name, text in ({"k3s-active": ""} | files).items():
+        sandbox.write(f"stub/{name.replace('_', '-')}", text)
+    done = sandbox.run("keep", {"NODE": "a1", "HELPERS": HELPERS, "SSH_PRIVATE_KEY": "a secret"})
+    left = [path for path in sandbox.path("").rglob("*") if path.is_file() and "a secret" in path.read_text(errors="replace")]
+    assert left == [], "the key is left nowhere"
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "copies",
+    [[HERE], [HERE, BROKEN], [HERE, YOUNG], [HERE, DEAD], [HERE, LEAVING], [THERE.replace("pvc-1", "pvc-0"), HERE]],
+    ids=["only here", "failed elsewhere", "not built elsewhere", "on a server that is away", "on one that leaves, too", "another volume's"],
+)
+def test_a_server_with_the_last_healthy_copy_of_a_volume_stays(sandbox: Sandbox, copies: list[str]) -> None:
+    code, said = keep(sandbox, copies="\n".join(copies))
+    assert code == 1
+    assert "s1: a1 has the only copy of pvc-1, and stays" in said
+    assert "kubectl annotate node a1 inferencebros.com/volumes-may-go=yes" in said
+    assert [call for call in sandbox.calls() if call in (LEAVES, STAYS)] == [LEAVES, STAYS], "it keeps volumes for others again"
+
+
+@pytest.mark.parametrize(
+    "copies", [[HERE, THERE], [THERE], ["pvc-1 a1 built= failed="], [""]], ids=["both", "elsewhere", "unbuilt", "none"]
+)
+def test_a_server_whose_volumes_are_elsewhere_too_may_go(sandbox: Sandbox, copies: list[str]) -> None:
+    assert keep(sandbox, copies="\n".join(copies))[0] == 0
+    assert not any("evictionRequested" in call for call in sandbox.calls())
+    assert [call for call in sandbox.calls() if call in (LEAVES, STAYS)] == [LEAVES]
+
+
+def test_longhorn_is_asked_to_move_the_last_copy_and_the_server_may_go_when_it_is_elsewhere(sandbox: Sandbox) -> None:
+    code, said = keep(sandbox, copies=HERE, evicted=f"{HERE}\n{THERE}")
+    assert code == 0
+    assert "Longhorn copies to other servers what only a1 has (at most 30 minutes): pvc-1" in said
+    assert any("patch nodes.longhorn.io a1" in call and '"evictionRequested":true' in call for call in sandbox.calls())
+
+
+def test_a_server_on_whose_own_disk_a_claim_is_stays(sandbox: Sandbox) -> None:
+    code, said = keep(sandbox, claims="bifrost/data-0 a1\nother/data s1\nshared/files a1 s1\nnowhere/else\n")
+    assert code == 1
+    assert "a1 has the only copy of bifrost/data-0, and stays" in said
+
+
+def test_volumes_that_a_person_lets_go_are_lost_with_their_server(sandbox: Sandbox) -> None:
+    assert keep(sandbox, copies=HERE, claims="bifrost/data-0 a1", word="yes")[0] == 0
+
+
+@pytest.mark.parametrize("word", ["no", "YES", "true", ""])
+def test_another_word_lets_no_volume_go(sandbox: Sandbox, word: str) -> None:
+    assert keep(sandbox, claims="bifrost/data-0 a1", word=word)[0] == 1
+
+
+def test_a_server_stays_while_nobody_can_say_what_it_would_take_with_it(sandbox: Sandbox) -> None:
+    code, said = keep(sandbox, no_answer="")
+    assert code == 1
+    assert "cannot ask the API which volumes a1 would take with it" in said
+
+
+def test_the_second_server_is_asked_where_the_first_does_not_answer(sandbox: Sandbox) -> None:
+    code, said = keep(sandbox, claims="bifrost/data-0 a1", **{"away-root@192.168.1.11": ""})
+    assert code == 1
+    assert "s2: a1 has the only copy of bifrost/data-0" in said
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"away-root@192.168.1.11": "", "away-root@192.168.1.12": ""},
+        {"no_api": "", "claims": "bifrost/data-0 a1"},
+        {"gone": "", "claims": "bifrost/data-0 a1"},
+    ],
+    ids=["no server answers", "no API answers", "its Node is gone"],
+)
+def test_where_nobody_can_be_asked_of_it_a_server_may_go(sandbox: Sandbox, files: dict[str, str]) -> None:
+    assert keep(sandbox, **files)[0] == 0
+
+
+def test_a_location_that_is_taken_down_takes_its_volumes_with_it(sandbox: Sandbox) -> None:
+    assert keep(sandbox, copies=HERE, claims="bifrost/data-0 a1", ingress_gone="")[0] == 0
+
+
 # --- change-role.sh -----------------------------------------------------------------------------------------------------
 
 

@@ -118,9 +118,13 @@ def test_a_protected_locations_volumes_survive_a_plan_that_would_destroy_them(*,
         assert only(document, kind).get("lifecycle", {}).get("prevent_destroy", False) is protect
 
 
+def test_a_protected_locations_longhorn_refuses_to_be_removed_with_its_volumes() -> None:
+    assert values(longhorn(protect=True), "longhorn")["defaultSettings"]["deletingConfirmationFlag"] is False
+
+
 def test_longhorn_can_be_removed_where_nothing_is_protected_and_tells_nobody_of_its_use() -> None:
     settings = values(longhorn(), "longhorn")["defaultSettings"]
-    assert settings["deletingConfirmationFlag"] is True, "without it the chart's job waits for ever"
+    assert settings["deletingConfirmationFlag"] is True, "without it the chart's job fails"
     assert settings["allowCollectingLonghornUsageMetrics"] is False
     assert settings["upgradeChecker"] is False
 

@@ -71,8 +71,8 @@ def _values(props: LonghornProps) -> dict[str, Any]:
             "nodeDownPodDeletionPolicy": "delete-both-statefulset-and-deployment-pod",
             "allowCollectingLonghornUsageMetrics": False,
             "upgradeChecker": False,
-            # Without it the chart cannot be removed: its job waits for ever. `protect` keeps production from that.
-            "deletingConfirmationFlag": True,
+            # Without it the chart cannot be removed: its job fails, and all volumes stay.
+            "deletingConfirmationFlag": not props.given.protect,
         },
         "csi": {f"{name}ReplicaCount": count for name, count in side_cars.items()},
         "longhornUI": {"replicas": 1},

@@ -17,8 +17,8 @@ from ib_constructs.base.warnings import warn
 from ib_constructs.cluster import k3s_config
 from ib_constructs.cluster.identity import Identity
 from ib_constructs.cluster.k3s_config import K3sSettings
-from ib_constructs.cluster.sealed import seal, unseal
-from ib_constructs.cluster.ssh import Provisioner, Server, check_reachable, run_script
+from ib_constructs.cluster.sealed import seal, unseal, unseal_unmarked
+from ib_constructs.cluster.ssh import Provisioner, Server, check_reachable, check_volumes, run_script
 from ib_constructs.versions import K3S_SHA256, K3S_VERSION
 
 SCRIPTS = Path(__file__).parent / "scripts"
@@ -113,6 +113,7 @@ class K3sCluster(Construct):
         resource.add_override("triggers_replace", f"${{local.{seal_key}}}")
         steps: list[Provisioner] = []
         if len(self._props.servers) > 1:
+            steps.append(check_volumes(self._scripts, unseal_unmarked("self.input.private_key", "self.triggers_replace")))
             # The second helper finds nothing to do, unless the first could not.
             for helper in ("self.input.helpers[0]", "self.input.helpers[1]"):
                 steps += self._retire(helper, installation="", leaving=True)

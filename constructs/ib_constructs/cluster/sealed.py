@@ -24,7 +24,16 @@ def seal(secret: str, key: str) -> dict[str, str]:
 
 def unseal(sealed: str, key: str) -> str:
     """The secret again, from the addresses of both, such as `self.input.private_key` and `self.triggers_replace`."""
-    return f"${{sensitive(base64decode({_shifted(f'{sealed}.text', key, f'{sealed}.nonce', f'+ {_ABOVE_FOUR_HEX_DIGITS} -')}))}}"
+    return f"${{sensitive({_unsealed(sealed, key)})}}"
+
+
+def unseal_unmarked(sealed: str, key: str) -> str:
+    """The same for a program's environment, which Terraform does not print: of a marked one it would keep back what the program says."""
+    return f"${{{_unsealed(sealed, key)}}}"
+
+
+def _unsealed(sealed: str, key: str) -> str:
+    return f"base64decode({_shifted(f'{sealed}.text', key, f'{sealed}.nonce', f'+ {_ABOVE_FOUR_HEX_DIGITS} -')})"
 
 
 def _shifted(text: str, key: str, nonce: str, sign: str) -> str:

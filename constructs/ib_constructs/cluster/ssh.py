@@ -61,6 +61,23 @@ def check_reachable(scripts: str) -> Provisioner:
     return {"local-exec": {"command": f"sh {scripts}/reach.sh", "environment": environment}}
 
 
+def check_volumes(scripts: str, private_key: str) -> Provisioner:
+    """On Terraform's own machine, before a server leaves: fails where it would take the only copy of a volume with it.
+
+    Not a `remote-exec`, which could not tell a server that says no from one that does not answer. *private_key* is not marked as
+    a secret.
+    """
+    helpers = "\n".join(
+        " ".join(f"${{self.input.helpers[{each}].{key}}}" for key in ("name", "host", "port", "host_key")) for each in range(2)
+    )
+    environment = {
+        "NODE": "${self.input.name}",
+        "HELPERS": helpers,
+        "SSH_PRIVATE_KEY": private_key,
+    }
+    return {"local-exec": {"command": f"sh {scripts}/keep.sh", "environment": environment, "when": "destroy"}}
+
+
 def run_script(  # noqa: PLR0913 - what is run, with what, where and when
     scripts: str,
     script: str,
