@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import IPv4Address
+from types import MappingProxyType
 
-from constructs import Construct
-
-from ib_constructs import Identity, K3sCluster, K3sClusterProps, K3sSettings, Server
+from ib_constructs import Identity, K3sClusterProps, K3sSettings, Server
 from ib_constructs.cluster.k3s import RELEASES
+from ib_constructs.cluster.k3s_files import Registry
 from ib_constructs.versions import K3S_SHA256
 from stacks.config.schema import Location
 
+NO_PASSWORDS: Mapping[str, str] = MappingProxyType({})
 
-def k3s_cluster(scope: Construct, location: Location, identity: Identity, ssh_private_key: str, issuer_ca: str | None = None) -> K3sCluster:
-    """The servers of *location* as a cluster with *identity*.
+
+def k3s_props(
+    location: Location,
+    identity: Identity,
+    ssh_private_key: str,
+    issuer_ca: str | None = None,
+    registry_passwords: Mapping[str, str] = NO_PASSWORDS,
+) -> K3sClusterProps:
+    """What a location file says of its cluster with *identity*.
 
     *issuer_ca*: root certificate (PEM) behind Dex's, where it is not a public authority's.
+    *registry_passwords*: by host of a registry with a login.
     """
-    return K3sCluster(scope, "k3s", k3s_props(location, identity, ssh_private_key, issuer_ca))
-
-
-def k3s_props(location: Location, identity: Identity, ssh_private_key: str, issuer_ca: str | None = None) -> K3sClusterProps:
-    """What a location file says of its cluster."""
     mirrors = location.mirrors
     return K3sClusterProps(
         servers=k3s_servers(location),
         identity=identity,
         ssh_private_key=ssh_private_key,
-        settings=k3s_settings(location, issuer_ca),
+        settings=k3s_settings(location, issuer_ca, registry_passwords),
         ingress_ip=str(location.network.ingress_ip),
         issuer_host=f"dex.{location.domain}",
         shared_storage=location.storage.longhorn,
@@ -39,8 +44,8 @@ def k3s_props(location: Location, identity: Identity, ssh_private_key: str, issu
     )
 
 
-def k3s_settings(location: Location, issuer_ca: str | None = None) -> K3sSettings:
-    """What all servers of a location share. *issuer_ca*: as `k3s_cluster` has it."""
+def k3s_settings(location: Location, issuer_ca: str | None = None, registry_passwords: Mapping[str, str] = NO_PASSWORDS) -> K3sSettings:
+    """What all servers of a location share. *issuer_ca*, *registry_passwords*: as `k3s_props` has them."""
     api_names: list[str | IPv4Address] = [location.cluster_address, location.api_address, f"k3s.{location.domain}"]
     mirrors = location.mirrors
     return K3sSettings(
@@ -54,6 +59,10 @@ def k3s_settings(location: Location, issuer_ca: str | None = None) -> K3sSetting
         snapshots_to_s3=location.backup is not None,
         image_mirror=mirrors.images,
         embedded_registry=mirrors.embedded_registry,
+        registries=[
+            Registry(host=each.host, username=each.username, password=registry_passwords.get(each.host, ""), ca=each.ca)
+            for each in location.registries
+        ],
     )
 
 
@@ -67,6 +76,9 @@ def k3s_servers(location: Location) -> list[Server]:
             ssh_host=server.ssh_endpoint[0],
             ssh_port=server.ssh_endpoint[1],
             ssh_host_key=server.ssh_host_key,
+            ssh_user=server.ssh_user,
+            labels=server.labels,
+            taints=server.taints,
         )
         for server in location.servers
     ]

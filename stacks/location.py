@@ -34,7 +34,7 @@ from ib_constructs import (
 from ib_constructs.cluster.k3s_config import S3_SECRET, SNAPSHOTS_KEPT
 from stacks.addons import Addons
 from stacks.authority import declare_authority
-from stacks.cluster import k3s_cluster
+from stacks.cluster import k3s_props
 from stacks.config.schema import Location
 from stacks.hosts import Hosts
 from stacks.variables import Variables, declare_variables
@@ -59,7 +59,8 @@ class LocationStack(TerraformStack):
         self._kubernetes_providers(kubeconfig)
 
         authority = declare_authority(self, location)
-        cluster = k3s_cluster(self, location, identity, variables.ssh_private_key, authority.certificate)
+        props = k3s_props(location, identity, variables.ssh_private_key, authority.certificate, variables.registry_passwords)
+        cluster = K3sCluster(self, "k3s", props)
         self._snapshots_to_s3(location, variables, cluster)
         addons = Addons(self, location, variables, cluster.ready, authority)
         hosts = Hosts(self, location, addons)

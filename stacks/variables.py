@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cdktf import (
     DataResource,
+    Fn,
     Precondition,
     TerraformResourceLifecycle,
     TerraformStack,
@@ -60,18 +61,20 @@ class Variables:
     slack_webhook_url: str
     heartbeat_url: str
     operator_password_hashes: str
+    registry_passwords: Mapping[str, str]
 
 
 def declare_variables(stack: TerraformStack, location: Location) -> Variables:
     """Declare all variables on *stack*, and demand a value for those that *location* needs."""
     bucket, monitoring = location.backup is not None, location.monitoring
-    _check(stack, [operator.email for operator in location.operators])
+    logins = [registry.host for registry in location.registries if registry.username]
+    _check(stack, [operator.email for operator in location.operators], logins)
 
     def secret(name: str, description: str, *, needed: bool) -> str:
         return _secret(stack, name, description, needed=needed)
 
     return Variables(
-        ssh_private_key=secret("ssh_private_key", "private key (PEM) that root's authorized_keys on every server knows", needed=True),
+        ssh_private_key=secret("ssh_private_key", "private key (PEM) that opens the way to each server's ssh_user", needed=True),
         cloudflare_api_token=secret(
             "cloudflare_api_token", "Cloudflare API token that may read the zone and edit its records", needed=location.dns is not None
         ),
@@ -84,7 +87,8 @@ def declare_variables(stack: TerraformStack, location: Location) -> Variables:
         heartbeat_url=secret(
             "heartbeat_url", "URL that is called for as long as alerts work", needed=monitoring.enabled and monitoring.heartbeat
         ),
-        operator_password_hashes=_password_hashes(stack),
+        operator_password_hashes=_by_name(stack, "operator_password_hashes", "bcrypt hash of each operator's password, by e-mail"),
+        registry_passwords=_registry_passwords(stack, logins),
     )
 
 
@@ -104,20 +108,19 @@ def _secret(stack: TerraformStack, name: str, description: str, *, needed: bool)
     return variable.string_value
 
 
-def _password_hashes(stack: TerraformStack) -> str:
-    variable = TerraformVariable(
-        stack,
-        "operator_password_hashes",
-        type="map(string)",
-        sensitive=True,
-        description="bcrypt hash of each operator's password, by e-mail",
-        default=Token.null_value(),
-    )
+def _by_name(stack: TerraformStack, name: str, description: str) -> str:
+    variable = TerraformVariable(stack, name, type="map(string)", sensitive=True, description=description, default=Token.null_value())
     # A reference, whatever its type.
     return variable.string_value
 
 
-def _check(stack: TerraformStack, emails: Sequence[str]) -> None:
+def _registry_passwords(stack: TerraformStack, hosts: Sequence[str]) -> Mapping[str, str]:
+    """A reference to each registry's password; that there is one is checked by itself."""
+    passwords = _by_name(stack, "registry_passwords", "password of each registry with a login, by its host")
+    return {host: Fn.try_([Fn.lookup_nested(passwords, [host]), ""]) for host in hosts}
+
+
+def _check(stack: TerraformStack, emails: Sequence[str], registries: Sequence[str]) -> None:
     """Refuse what cannot be the secret before anything is done.
 
     By a resource: what a variable's own validation refuses Terraform prints, sensitive or not.
@@ -132,6 +135,8 @@ def _check(stack: TerraformStack, emails: Sequence[str]) -> None:
     ]
     if emails:
         checks.append(_hashes_of(emails))
+    if registries:
+        checks.append(_passwords_of(registries))
     DataResource(stack, "variables", lifecycle=TerraformResourceLifecycle(precondition=checks))
 
 
@@ -144,5 +149,17 @@ def _hashes_of(emails: Sequence[str]) -> Precondition:
             f"{name} needs a bcrypt hash, of a cost from 10 to 16, for each of {', '.join(emails)}."
             " Make one with: htpasswd -nBC 12 '' | tr -d ':'."
             f' Write {name} = {{ "<email>" = "<hash>" }} into terraform.tfvars, or into the workspace\'s variables.'
+        ),
+    )
+
+
+def _passwords_of(registries: Sequence[str]) -> Precondition:
+    name = "registry_passwords"
+    each = f'for host in {json.dumps(registries)} : can(regex("{WORD}", var.{name}[host]))'
+    return Precondition(
+        condition=f"${{alltrue([{each}])}}",
+        error_message=(
+            f"{name} needs a password, without blanks and line breaks, for each of {', '.join(registries)}."
+            f' Write {name} = {{ "<host>" = "<password>" }} into terraform.tfvars, or into the workspace\'s variables.'
         ),
     )

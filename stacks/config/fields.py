@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
+import ssl
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address
 from itertools import pairwise
@@ -180,7 +181,7 @@ def _reached_at(value: object) -> str:
     if not _is_name(text) and not re.fullmatch(r"[0-9a-fx.]+", text) and not _is_ipv6(text):
         raise ValueError(
             f"{text!r} is neither a host name nor an address; write it like '203.0.113.10' or 'line.example.com': "
-            "the port is ssh_port, and the login is always root's"
+            "the port is ssh_port, and the login ssh_user"
         )
     return _host(text)
 
@@ -297,6 +298,62 @@ def host_key_problem(value: str) -> str | None:
     return None
 
 
+def _registry(value: str) -> str:
+    """A registry as images name it: host and, where it is not 443, port."""
+    host, colon, port = value.partition(":")
+    if colon and not re.fullmatch(r"[1-9][0-9]{0,4}", port):
+        raise ValueError(f"{value!r} is not a registry; write it as images name it, like 'harbor.lan' or 'harbor.lan:5000'")
+    if host == "docker.io":
+        # Whose images come from there, and containerd looks for a login under the name that it calls.
+        raise ValueError(f"{value!r} is called by another name; write 'registry-1.docker.io'")
+    try:
+        _host(host)
+    except ValueError as error:
+        raise ValueError(f"{value!r} is not a registry: {error}; write it as images name it, like 'harbor.lan:5000'") from error
+    return value
+
+
+def _certificates(value: str) -> str:
+    """One or several certificates as PEM."""
+    block = r"-----BEGIN CERTIFICATE-----\n([A-Za-z0-9+/=]{1,76}\n)+-----END CERTIFICATE-----\n?"
+    remedy = "write its PEM text, from -----BEGIN CERTIFICATE----- to the end, between three quotes"
+    if not re.fullmatch(rf"({block})+", value):
+        raise ValueError(f"it is not a certificate; {remedy}")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=value)
+    except ssl.SSLError as error:
+        raise ValueError(f"it is not a certificate ({error.reason}); {remedy}") from error
+    return value
+
+
+_NAME_PART = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
+_QUALIFIED = rf"(?P<prefix>[a-z0-9]([a-z0-9.-]{{0,251}}[a-z0-9])?/)?{_NAME_PART}"
+_KUBERNETES = re.compile(r"([a-z0-9.-]+\.)?(kubernetes|k8s)\.io/")
+_GIVEN_LABELS = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
+_GIVEN_TAINTS = ("node-role.kubernetes.io/control-plane",)
+_OURS = "inferencebros.com/"
+
+
+def _node_label(value: str) -> str:
+    """`key=value`. A kubelet may give itself no other label of Kubernetes (NodeRestriction), and would not start."""
+    if not re.fullmatch(rf"{_QUALIFIED}=({_NAME_PART})?", value):
+        raise ValueError(f"{value!r} is not a label; write it like 'rack=a1' or 'example.com/rack=a1'")
+    return _given(value, value.partition("=")[0], _GIVEN_LABELS)
+
+
+def _node_taint(value: str) -> str:
+    """`key=value:effect` or `key:effect`."""
+    if not re.fullmatch(rf"{_QUALIFIED}(=({_NAME_PART})?)?:(NoSchedule|PreferNoSchedule|NoExecute)", value):
+        raise ValueError(f"{value!r} is not a taint; write it like 'gpu=yes:NoSchedule', with NoSchedule, PreferNoSchedule or NoExecute")
+    return _given(value, re.split("[=:]", value)[0], _GIVEN_TAINTS)
+
+
+def _given(value: str, key: str, allowed: tuple[str, ...]) -> str:
+    if key.startswith(_OURS) or (_KUBERNETES.match(key) and key not in allowed):
+        raise ValueError(f"{value!r} is not for a location file to give; of Kubernetes's own keys only {' and '.join(allowed)} may be")
+    return value
+
+
 def _month(value: str) -> str:
     if not _MONTH.fullmatch(value):
         raise ValueError(f"{value!r} is not a month; write it like '2026-12'")
@@ -317,6 +374,14 @@ Bucket = Annotated[str, AfterValidator(_bucket)]
 Charts = Annotated[str, AfterValidator(_charts)]
 Currency = Annotated[str, AfterValidator(_currency)]
 Month = Annotated[str, AfterValidator(_month)]
+RegistryHost = Annotated[str, AfterValidator(_registry)]
+CertificatesPem = Annotated[str, AfterValidator(_certificates)]
+NodeLabel = Annotated[str, AfterValidator(_node_label)]
+NodeTaint = Annotated[str, AfterValidator(_node_taint)]
+UnixUser = Annotated[str, _matching(r"[a-z_][a-z0-9_-]{0,31}", "a user of Debian", "ana", "a-z, 0-9, _ and -, beginning with a letter")]
+RegistryUser = Annotated[
+    str, _matching(r"[A-Za-z0-9][A-Za-z0-9._@$+-]{0,127}", "a user of a registry", "robot$k3s", "letters, digits and ._@$+-")
+]
 Region = Annotated[str, _matching(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", "the name of a region", "eu-central-1", "a-z, 0-9 and -")]
 Email = Annotated[
     str,

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from stacks.config.neighbours import problems_between
 from stacks.config.rules import RULES
 from stacks.config.schema import Location
+from stacks.config.unsupported import instead_of
 
 LOCATIONS = Path(__file__).parents[1] / "locations"
 OVERRIDE = ".override"
@@ -143,6 +144,8 @@ def _describe(detail: ErrorDetails, data: dict[str, Any]) -> str:
     kind, value = detail["type"], detail["input"]
     if kind == "missing":
         return f"{path}: missing; example.toml explains it"
+    if kind == "extra_forbidden" and (instead := instead_of(str(detail["loc"][-1]))):
+        return f"{path}: {instead}"
     if kind == "extra_forbidden":
         return f"{path}: unknown key{_did_you_mean(detail['loc'])}; example.toml lists every key"
     if kind == "value_error":

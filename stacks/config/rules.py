@@ -6,6 +6,7 @@ does not hide the problems of the others. A rule yields sentences: the value, th
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -89,6 +90,34 @@ def servers_differ(location: Location) -> Iterator[str]:
                 yield f"servers: {what} {value} is used by {' and '.join(owners)}; {remedy}"
 
 
+@rule("servers")
+def labels_and_taints_are_each_given_once(location: Location) -> Iterator[str]:
+    """A label has one value, a taint of one effect too; and something has to run on some server."""
+    for server in location.servers:
+        for key, given in (
+            ("labels", [label.partition("=")[0] for label in server.labels]),
+            ("taints", [f"{re.split('[=:]', taint)[0]}:{taint.rpartition(':')[2]}" for taint in server.taints]),
+        ):
+            for twice in sorted({each for each in given if given.count(each) > 1}):
+                yield f"servers.{server.name}.{key}: {twice} is given twice; keep one of them"
+    if location.servers and all(any(not taint.endswith(":PreferNoSchedule") for taint in each.taints) for each in location.servers):
+        yield (
+            f"servers: each of {', '.join(server.name for server in location.servers)} has taints, which the platform does not tolerate; "
+            "leave one server without, or use the effect PreferNoSchedule"
+        )
+
+
+@rule("registries")
+def registries_say_something_once(location: Location) -> Iterator[str]:
+    """Where there is neither a login nor an authority to name, K3s needs no word of a registry."""
+    hosts = [registry.host for registry in location.registries]
+    for twice in sorted({host for host in hosts if hosts.count(host) > 1}):
+        yield f"registries: {twice} is named twice; keep one of them"
+    for registry in location.registries:
+        if not registry.username and not registry.ca:
+            yield f"registries: {registry.host} has neither username nor ca; add what it needs, or remove it"
+
+
 @rule("servers", "network")
 def several_servers_share_a_vip(location: Location) -> Iterator[str]:
     """Without a VIP, losing the first server would cut off the others' agents and every kubeconfig."""
@@ -133,7 +162,7 @@ def networks_of_the_cluster_are_apart(location: Location) -> Iterator[str]:
         yield from _within(key, cidr, _outside_addresses(location))
 
 
-@rule("network", "backup", "control", "mirrors")
+@rule("network", "backup", "control", "mirrors", "registries")
 def urls_lead_out_of_the_cluster(location: Location) -> Iterator[str]:
     """What pods and servers call has to be where packets leave the cluster."""
     for key in CLUSTER_NETWORKS:
@@ -159,6 +188,9 @@ def _called_addresses(location: Location) -> Iterator[tuple[str, IPv4Address]]:
     for key, url in urls.items():
         if url and (address := address_of(url_host(url))):
             yield key, address
+    for registry in location.registries:
+        if address := address_of(registry.host.partition(":")[0]):
+            yield f"registries.{registry.host}", address
 
 
 @rule("servers", "network")

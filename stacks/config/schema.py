@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from stacks.config.fields import (
     HOST_KEY_TYPE,
     Bucket,
+    CertificatesPem,
     Charts,
     Currency,
     Email,
@@ -23,6 +24,8 @@ from stacks.config.fields import (
     Ipv4,
     Label,
     Month,
+    NodeLabel,
+    NodeTaint,
     OdooDatabase,
     Organization,
     OwnNetwork,
@@ -30,9 +33,12 @@ from stacks.config.fields import (
     Ranges,
     ReachedAt,
     Region,
+    RegistryHost,
+    RegistryUser,
     S3Endpoint,
     SlackChannel,
     Subnet,
+    UnixUser,
     Url,
     host_key_problem,
 )
@@ -70,14 +76,17 @@ class Network(Section):
 
 
 class Server(Section):
-    """A machine: role `server` runs the control plane, role `agent` only workloads."""
+    """A machine: role `server` runs the control plane, role `agent` only workloads. `ssh_user` may use sudo for everything."""
 
     name: Label
     role: Literal["server", "agent"] = "server"
     ip: Ipv4
     ssh_host: ReachedAt | None = None
     ssh_port: int = Field(default=22, ge=1, le=65535)
+    ssh_user: UnixUser = "root"
     ssh_host_key: str = Field(default="", validate_default=True)
+    labels: list[NodeLabel] = []
+    taints: list[NodeTaint] = []
 
     @field_validator("ssh_host_key")
     @classmethod
@@ -226,6 +235,14 @@ class Mirrors(Section):
     charts: Charts | None = None
 
 
+class Registry(Section):
+    """A registry that asks for a login, or whose certificate no public authority signed. The password is a Terraform variable."""
+
+    host: RegistryHost
+    username: RegistryUser | None = None
+    ca: CertificatesPem | None = None
+
+
 class Location(Section):
     """A location, complete by itself. `name` is the file's name."""
 
@@ -246,6 +263,7 @@ class Location(Section):
     operators: list[Operator] = []
     control: Control = Control()
     mirrors: Mirrors = Mirrors()
+    registries: list[Registry] = []
 
     @property
     def control_plane(self) -> list[Server]:

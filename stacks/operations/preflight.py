@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ib_constructs.cluster.k3s import preflight_environment
+from ib_constructs.cluster.ssh import NO_SUDO
 from stacks.cluster import k3s_servers, k3s_settings
 from stacks.config.schema import Location
 from stacks.operations.remote import Remote, RemoteError
@@ -67,6 +68,10 @@ def _check(location: Location, remote: Remote) -> list[Finding]:
     try:
         lines = remote.run_script("preflight", environment).splitlines()
     except RemoteError as error:
+        if "sudo: " in str(error):
+            user = remote.server.ssh_user
+            remedy = f"As root on it: apt-get install -y sudo && echo '{user} ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/{user}"
+            return [Finding(remote.name, "sudo", "problem", f"{user} {NO_SUDO}", remedy)]
         remedy = "Check that the server is on, and its ssh_host, ssh_port and ssh_host_key; name your own key with SSH_KEY=<file>."
         return [Finding(remote.name, "SSH", "problem", str(error).removeprefix(f"{remote.name}: "), remedy)]
     return [Finding(remote.name, *line.split("|", 3)) for line in lines]

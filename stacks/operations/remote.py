@@ -37,8 +37,10 @@ class Remote:
     def attempt(self, command: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[str]:
         """Run *command* as root, whatever it comes to; exit code 255 is that of `ssh` itself."""
         host, port = self.server.ssh_endpoint
+        user = self.server.ssh_user
+        as_root = command if user == "root" else f"sudo -n sh -c {shlex.quote(command)}"
         done = subprocess.run(
-            ["ssh", *self.options, "-p", str(port), f"root@{host}", command], input=stdin or b"", capture_output=True, check=False
+            ["ssh", *self.options, "-p", str(port), f"{user}@{host}", as_root], input=stdin or b"", capture_output=True, check=False
         )
         return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 

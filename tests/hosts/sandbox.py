@@ -87,7 +87,7 @@ exit 0
     # What is to be run there is run here.
     "ssh": """
 for last; do :; done
-for each; do case $each in root@*) [ ! -f "/stub/away-$each" ] || exit 255 ;; esac; done
+for each; do case $each in *@*) [ ! -f "/stub/away-$each" ] || exit 255 ;; esac; done
 exec sh -c "$last"
 """,
 }
@@ -98,6 +98,11 @@ case "$*" in
   *"get --raw /readyz") [ ! -f /stub/not-ready ] ;;
   *"jsonpath={.metadata.labels"*) [ ! -f /stub/no-api ] || { echo "connection refused" >&2; exit 1; }
     cat /stub/label 2>/dev/null || { echo "Error from server (NotFound): nodes not found" >&2; exit 1; } ;;
+  *"/given}") [ ! -f /stub/no-api ] || { echo "connection refused" >&2; exit 1; }
+    cat /stub/given 2>/dev/null || true ;;
+  *"jsonpath={range .spec.taints"*) cat /stub/taints 2>/dev/null || true ;;
+  *annotate*given=*) echo "${*##*given=}" > /stub/given ;;
+  *annotate*given-) rm /stub/given ;;
   *"get secrets"*) cat /stub/secrets 2>/dev/null ;;
   *"{.spec.renewTime}"*) cat /stub/lease 2>/dev/null || echo 2099-01-01T00:00:00.000000Z ;;
   *"{.status.nodeInfo"*) echo "$(cat /stub/version 2>/dev/null || echo v1.36.5+k3s1) True" ;;
@@ -156,7 +161,10 @@ class Sandbox:
         (stage / "files.bundle").write_text(bundle)
         variables = [f"{key}={value}" for key, value in {"SERVER_NAME": "s1", **environment}.items()]
         shell = ["sh"] if kill_at is None else ["env", "BASH_ENV=/stub/kill-at", f"KILL_AT={kill_at}", "bash"]
-        command = [*variables, *shell, f"/run/inference-platform/stage/{script}.sh"]
+        return self.enter(*variables, *shell, f"/run/inference-platform/stage/{script}.sh")
+
+    def enter(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run *command*, which may begin with variables, in the sandbox."""
         places = [str(self.rootfs), str(self.folder)]
         return subprocess.run(
             ["unshare", "-m", "-n", "sh", "-c", RUN, "sh", *places, *command], capture_output=True, text=True, check=False

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from ib_constructs.cluster.k3s import SCRIPTS
+from ib_constructs.cluster.ssh import Provisioner, run_script
 from tests.hosts.sandbox import Sandbox
 
 DATA, CONFIG, MIRROR = "var/lib/rancher/k3s", "etc/rancher/k3s", "http://mirror/v1.36.5"
@@ -309,6 +311,19 @@ def test_a_later_one_that_fails_is_replaced_by_the_last_one_that_worked(sandbox:
     assert sandbox.tree() == before
 
 
+def test_authorities_of_registries_come_go_and_are_rolled_back_with_the_rest(sandbox: Sandbox) -> None:
+    first = {**FILES, "etc/registries.yaml": "a: b\n", "etc/registry-harbor.lan_5000.pem": "CA"}
+    installed(sandbox).run("configure", CONFIGURE, first)
+    assert sandbox.path(f"{CONFIG}/registry-harbor.lan_5000.pem").read_text() == "CA"
+    before = sandbox.tree()
+    sandbox.write("stub/refused", "newer")
+    newer = {**FILES, "etc/config.yaml": "newer: true\n", "etc/registry-ghcr.io.pem": "other CA"}
+    assert sandbox.run("configure", CONFIGURE, newer).returncode == 1
+    assert sandbox.tree() == before
+    assert sandbox.run("configure", CONFIGURE, FILES).returncode == 0
+    assert not any("registr" in name for name in sandbox.tree())
+
+
 def test_a_wire_that_fails_is_replaced_by_the_last_one_that_worked(sandbox: Sandbox) -> None:
     installed(sandbox).run("configure", CONFIGURE, FILES)
     before = sandbox.tree()
@@ -467,7 +482,7 @@ HERE, THERE, BROKEN, YOUNG, DEAD, LEAVING = (
     "pvc-1 c1 built=2026-11-23T00:00:00Z failed=",
 )
 """Longhorn's copies of one volume: on the server that leaves, on another, failed there, not built yet, on one away, on one leaving."""
-HELPERS = "s1 192.168.1.11 22 ecdsa-sha2-nistp256 AAAA\ns2 192.168.1.12 2202 ecdsa-sha2-nistp256 BBBB"
+HELPERS = "s1 root 192.168.1.11 22 ecdsa-sha2-nistp256 AAAA\ns2 ana 192.168.1.12 2202 ecdsa-sha2-nistp256 BBBB"
 LEAVES = "k3s kubectl --request-timeout=20s annotate --overwrite node a1 inferencebros.com/leaves=yes"
 STAYS = "k3s kubectl --request-timeout=20s annotate node a1 inferencebros.com/leaves-"
 
@@ -478,6 +493,7 @@ def keep(sandbox: Sandbox, **files: str) -> tuple[int, str]:
     sandbox.write("usr/local/bin/k3s", sandbox.path("stub/k3s").read_text(), 0o755)
     for name, text in ({"k3s-active": ""} | files).items():
         sandbox.write(f"stub/{name.replace('_', '-')}", text)
+    sandbox.write("stub/bin/sudo", '#!/bin/sh\necho "sudo $*" >> /stub/calls\nshift\nexec "$@"\n', 0o755)
     done = sandbox.run("keep", {"NODE": "a1", "HELPERS": HELPERS, "SSH_PRIVATE_KEY": "a secret"})
     left = [path for path in sandbox.path("").rglob("*") if path.is_file() and "a secret" in path.read_text(errors="replace")]
     assert left == [], "the key is left nowhere"
@@ -538,12 +554,13 @@ def test_the_second_server_is_asked_where_the_first_does_not_answer(sandbox: San
     code, said = keep(sandbox, claims="bifrost/data-0 a1", **{"away-root@192.168.1.11": ""})
     assert code == 1
     assert "s2: a1 has the only copy of bifrost/data-0" in said
+    assert "sudo -n env SERVER_NAME=s2 NODE=a1 sh -eus" in sandbox.calls(), "who logs in there is not root"
 
 
 @pytest.mark.parametrize(
     "files",
     [
-        {"away-root@192.168.1.11": "", "away-root@192.168.1.12": ""},
+        {"away-root@192.168.1.11": "", "away-ana@192.168.1.12": ""},
         {"no_api": "", "claims": "bifrost/data-0 a1"},
         {"gone": "", "claims": "bifrost/data-0 a1"},
     ],
@@ -555,6 +572,113 @@ def test_where_nobody_can_be_asked_of_it_a_server_may_go(sandbox: Sandbox, files
 
 def test_a_location_that_is_taken_down_takes_its_volumes_with_it(sandbox: Sandbox) -> None:
     assert keep(sandbox, copies=HERE, claims="bifrost/data-0 a1", ingress_gone="")[0] == 0
+
+
+# --- label-node.sh ------------------------------------------------------------------------------------------------------
+
+
+def label_node(sandbox: Sandbox, labels: str = "", taints: str = "") -> tuple[int, str, list[str]]:
+    """Exit code, what was said, and what kubectl was told to change."""
+    sandbox.write("usr/local/bin/k3s", sandbox.path("stub/k3s").read_text(), 0o755)
+    sandbox.write("stub/calls", "")
+    done = sandbox.run("label-node", {"NODE": "a1", "LABELS": labels, "TAINTS": taints})
+    changes = [call.split("--request-timeout=20s ")[1] for call in sandbox.calls() if " get " not in call and "kubectl" in call]
+    return done.returncode, done.stdout + done.stderr, changes
+
+
+def test_a_node_gets_the_labels_and_taints_of_the_file_and_what_was_given_is_noted_before(sandbox: Sandbox) -> None:
+    code, said, changes = label_node(sandbox, "rack=a1 example.com/x=", "gpu=yes:NoSchedule spare:NoExecute")
+    given = "label/rack label/example.com/x taint/gpu:NoSchedule taint/spare:NoExecute"
+    assert (code, "node a1 has the labels and taints of the location file" in said) == (0, True)
+    assert changes == [
+        f"annotate --overwrite node a1 inferencebros.com/given= {given}",
+        "label --overwrite node a1 rack=a1 example.com/x=",
+        "taint --overwrite node a1 gpu=yes:NoSchedule spare:NoExecute",
+        f"annotate --overwrite node a1 inferencebros.com/given={given}",
+    ]
+
+
+def test_what_the_file_no_longer_says_is_taken_off_the_node_and_nothing_else(sandbox: Sandbox) -> None:
+    label_node(sandbox, "rack=a1 hall=2", "gpu=yes:NoSchedule gpu=yes:NoExecute")
+    sandbox.write("stub/taints", "gpu:NoSchedule\ngpu:NoExecute\nsomebody:NoSchedule\n")
+    _, _, changes = label_node(sandbox, "hall=3", "gpu=no:NoSchedule")
+    assert [change for change in changes if change.endswith("-")] == ["label node a1 rack-", "taint node a1 gpu:NoExecute-"]
+    _, _, changes = label_node(sandbox)
+    assert changes[1:] == ["label node a1 hall-", "taint node a1 gpu:NoSchedule-", "annotate node a1 inferencebros.com/given-"]
+
+
+def test_a_taint_that_somebody_took_off_already_is_no_failure(sandbox: Sandbox) -> None:
+    label_node(sandbox, taints="gpu:NoSchedule")
+    code, _, changes = label_node(sandbox)
+    assert code == 0
+    assert not any(change.startswith("taint") for change in changes)
+
+
+def test_a_node_that_was_given_nothing_is_left_alone(sandbox: Sandbox) -> None:
+    assert label_node(sandbox) == (0, "", [])
+
+
+def test_a_node_that_cannot_be_labelled_stops_the_deployment(sandbox: Sandbox) -> None:
+    sandbox.write("stub/no-api", "")
+    code, said, changes = label_node(sandbox, "rack=a1")
+    assert (code, changes) == (1, [])
+    assert "connection refused" in said
+    assert "cannot give node a1 its labels and taints" in said
+
+
+# --- a login that is not root's -----------------------------------------------------------------------------------------
+
+SUDO = {
+    "id": """[ "$ROOT" != yes ] || exec /usr/bin/id "$@"
+[ "$1" = -u ] && echo 65534 || echo nobody""",
+    "sudo": """[ "$1" = -n ] || exit 9
+[ ! -f /stub/no-sudo ] || { echo "sudo: a password is required" >&2; exit 1; }
+shift
+export ROOT=yes
+exec "$@\"""",
+    "systemctl": '[ "$ROOT" = yes ]',
+    "systemd-run": '[ "$ROOT" = yes ]',
+    "apt-get": '[ "$ROOT" = yes ]',
+}
+
+
+def provisioned(sandbox: Sandbox) -> subprocess.CompletedProcess[str]:
+    """What Terraform's provisioners do for prepare.sh, as somebody who may use sudo."""
+    for name, text in SUDO.items():
+        sandbox.write(f"stub/bin/{name}", f"#!/bin/sh\n{text}\n", 0o755)
+    first, upload, last = run_script("scripts", "prepare", {"SERVER_NAME": "s1", **PREPARE}, private_key="")
+
+    def lines(step: Provisioner) -> str:
+        return "\n".join(step["remote-exec"]["inline"]).replace("${self.input.name}", "s1")
+
+    done = sandbox.enter("sh", "-c", lines(first))
+    if done.returncode:
+        return done
+    stage = sandbox.path(upload["file"]["destination"].replace("${self.input.name}", "s1").removeprefix("/"))
+    assert stage.owner() == "nobody", "who logs in has to write there"
+    assert stage.stat().st_mode & 0o777 == 0o700
+    shutil.copytree(SCRIPTS, stage, dirs_exist_ok=True)
+    return sandbox.enter("sh", "-c", lines(last))
+
+
+def test_who_logs_in_becomes_root_for_each_script_and_leaves_what_root_would(make: Callable[[str], Sandbox]) -> None:
+    as_root, by_sudo = ready(make("root")), ready(make("sudo"))
+    assert as_root.run("prepare", PREPARE).returncode == 0
+    done = provisioned(by_sudo)
+    assert done.returncode == 0, done.stderr
+    assert by_sudo.tree() == as_root.tree()
+    assert list(by_sudo.path("run/inference-platform").iterdir()) == [], "nothing of the upload stays"
+
+
+def test_a_sudo_that_asks_for_a_password_is_named_before_anything_is_changed(sandbox: Sandbox) -> None:
+    sandbox.write("stub/no-sudo", "")
+    before = sandbox.tree()
+    failed = provisioned(sandbox)
+    assert failed.returncode == 1
+    assert (
+        "nobody may not use sudo without a password, or there is no sudo. As root: echo 'nobody ALL=(ALL) NOPASSWD: ALL'" in failed.stderr
+    )
+    assert sandbox.tree() == before
 
 
 # --- change-role.sh -----------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import tomllib
 from collections.abc import Iterator
 from typing import Any
@@ -26,6 +27,20 @@ k3s_sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
 k3s_images_sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
 images = "https://mirror.example.com"
 charts = "/srv/charts"
+[[registries]]
+host = "harbor.lan:5000"
+username = "robot$k3s"
+ca = '''
+-----BEGIN CERTIFICATE-----
+MIIBLjCB1KADAgECAgEBMAoGCCqGSM49BAMCMBUxEzARBgNVBAMMCkV4YW1wbGUg
+Q0EwIBcNMjYwMTAxMDAwMDAwWhgPMjEyNjAxMDEwMDAwMDBaMBUxEzARBgNVBAMM
+CkV4YW1wbGUgQ0EwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAQwvSWdCe4GEhF0
+YBnZYpum2o4PVvbNQCqqmDsmK7fMTu2ysswf0GYL3jFlpir6l5sQXGndweS9ybZH
+v5/osAMSoxMwETAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49BAMCA0kAMEYCIQDA
+sEDSQ3r3Jr1smGP+outi9Uj104gtSgswBX350giZqQIhAOyHXVXXGFLdDGR5bJpv
+TzlY6UwHZCG+RQsacQbc/a6U
+-----END CERTIFICATE-----
+'''
 """
 """Keys that the example only mentions."""
 HOSTILE = (
@@ -63,6 +78,8 @@ def example() -> dict[str, Any]:
     for table, values in tomllib.loads(MORE).items():
         if isinstance(values, dict):
             told.setdefault(table, {}).update(values)
+        elif isinstance(values, list):
+            told[table] = values
     return {**told, "name": "stalpeni"}
 
 
@@ -71,7 +88,7 @@ def fields(model: type[BaseModel] = Location, path: tuple[str | int, ...] = ()) 
     for name, field in model.model_fields.items():
         inner = list(sections_in(field.annotation))
         if not inner:
-            yield (*path, name)
+            yield (*path, name, 0) if "list" in str(field.annotation) else (*path, name)
         for section in inner:
             at = (*path, name, 0) if "list" in str(field.annotation) else (*path, name)
             yield from fields(section, at)
@@ -102,7 +119,7 @@ def accepted(path: tuple[str | int, ...], value: str) -> bool:
         location = parse_location(with_value(path, value), "x.toml")
     except LocationError as error:
         at = ".".join(str(part) for part in path if not isinstance(part, int)).removeprefix("servers.")
-        return not any(at.split(".")[-1] in problem for problem in error.problems)
+        return not any(re.search(rf"\b{at.split('.')[-1]}(\.1)?:", problem) for problem in error.problems)
     found: Any = location
     for part in path:
         found = found[part] if isinstance(part, int) else getattr(found, part)
@@ -135,6 +152,11 @@ def test_values_that_people_have_are_accepted() -> None:
         ("monitoring", "slack", "billing"): ("#billing", "#facturare-ro", "#plată"),
         ("terraform_cloud", "organization"): ("example-org", "Example_Org"),
         ("certificates", "issuer"): ("letsencrypt-staging",),
+        ("servers", 0, "ssh_user"): ("ana", "_k3s", "terraform-1"),
+        ("servers", 0, "labels", 0): ("a=", "a=b", "topology.kubernetes.io/region=eu", "nvidia.com/x.y=whole"),
+        ("servers", 0, "taints", 0): ("a:NoSchedule", "x.io/a=b:NoExecute", "node-role.kubernetes.io/control-plane:NoSchedule"),
+        ("registries", 0, "host"): ("harbor.lan", "10.1.2.3:5000", "registry-1.docker.io", "ghcr.io:443"),
+        ("registries", 0, "username"): ("ana", "robot$proj+k3s", "AWS", "ana@example.com"),
     }
     refused = [(path, value) for path, values in fine.items() for value in values if not accepted(path, value)]
     assert refused == []

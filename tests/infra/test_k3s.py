@@ -13,6 +13,7 @@ from cdktf import DataResource, TerraformStack, TerraformVariable
 from ib_constructs import K3sCluster, K3sClusterProps, K3sSettings, Server
 from ib_constructs.cluster.k3s import SCRIPTS
 from ib_constructs.cluster.k3s_config import files, manifests
+from ib_constructs.cluster.k3s_files import Registry
 from tests.infra.synthesis import Document, only, resources, synthesise
 from tests.support.identities import make_identity, secret_values
 
@@ -141,7 +142,7 @@ def test_a_location_of_one_server_has_nobody_to_let_it_go() -> None:
 def test_the_key_that_the_end_needs_stands_in_the_state_sealed() -> None:
     membership = only(cluster(machine("s1"), machine("g2", "agent")), "terraform_data", "k3s_membership")
     assert "private_key" not in membership["for_each"]["s1"]
-    assert membership["input"]["private_key"].startswith("${local.k3s_sealed-key_")
+    assert "private_key = local.k3s_sealed-key_" in membership["input"]
     assert membership["triggers_replace"].startswith("${local.k3s_seal-key_"), "it must stay the same for as long as the cluster"
     for step in leaving(membership):
         key = step["connection"]["private_key"] if "connection" in step else step["environment"]["SSH_PRIVATE_KEY"]
@@ -232,11 +233,15 @@ def test_scripts_run_by_sh_from_memory_in_a_directory_of_roots_that_a_timer_clea
     install = only(cluster(machine("s1")), "terraform_data", "k3s_install-s1")
     text = "\n".join(commands(install))
     stage = "/run/inference-platform/install-${self.input.name}"
-    assert f"install -d -m 0700 {stage}" in text
+    assert f'$sudo install -d -m 0700 -o "$(id -un)" {stage}' in text
     assert "systemd-run --quiet --collect --unit=inference-platform-clear-install-${self.input.name} --on-active=20min" in text
     assert text.endswith(f"sh {stage}/install.sh")
     places = {step["connection"]["script_path"] for item in install["provisioner"] for kind, step in item.items() if kind != "local-exec"}
-    assert places == {"/root/.terraform-%RAND%.sh"}, "the default place may be noexec, and is everyone's"
+    (place,) = places
+    assert place.startswith('${try(self.input.user, "root") == "root" ? "/root" : "/home/'), (
+        "the default place may be noexec, and is everyone's"
+    )
+    assert place.endswith("/.terraform-%RAND%.sh"), "the default place may be noexec, and is everyone's"
 
 
 def test_the_first_server_founds_and_the_others_join_through_the_vip() -> None:
@@ -367,3 +372,85 @@ def test_kube_vip_speaks_to_its_own_servers_api_only() -> None:
     assert env["vip_leaderelection"] == "true"
     assert env["svc_enable"] == "false"
     assert all(isinstance(value, str) for name, value in env.items() if name != "vip_nodename"), "Kubernetes refuses others"
+
+
+REGISTRIES = [
+    Registry(host="harbor.lan:5000", username="robot$k3s", ca="-----BEGIN CERTIFICATE-----\nMA==\n"),
+    Registry(host="ghcr.io", username="ana"),
+    Registry(host="plain.lan", ca="-----BEGIN CERTIFICATE-----\nMQ==\n"),
+]
+
+
+def registry_files(*registries: Registry, mirror: str | None = None) -> dict[str, str]:
+    return files("g1", "192.168.1.21", "agent", "label", replace(ALONE, registries=registries, image_mirror=mirror))
+
+
+def test_registries_have_a_login_and_an_authority_each_of_its_own_on_every_server() -> None:
+    found = registry_files(*REGISTRIES)
+    told = yaml.safe_load(found["etc/registries.yaml"])
+    assert list(told) == ["configs"]
+    configs = told["configs"]
+    assert configs["harbor.lan:5000"] == {
+        "auth": {"username": "robot$k3s", "password": "PASSWORD_harbor.lan_5000_"},
+        "tls": {"ca_file": "/etc/rancher/k3s/registry-harbor.lan_5000.pem"},
+    }
+    assert configs["ghcr.io"] == {"auth": {"username": "ana", "password": "PASSWORD_ghcr.io_"}}
+    assert configs["plain.lan"] == {"tls": {"ca_file": "/etc/rancher/k3s/registry-plain.lan.pem"}}
+    assert found["etc/registry-harbor.lan_5000.pem"] == REGISTRIES[0].ca
+    assert [name for name in found if "registry-" in name] == ["etc/registry-harbor.lan_5000.pem", "etc/registry-plain.lan.pem"]
+
+
+def test_a_mirror_may_ask_for_a_login() -> None:
+    told = yaml.safe_load(registry_files(REGISTRIES[1], mirror="https://ghcr.io/v2/x")["etc/registries.yaml"])
+    assert told["mirrors"] == {"*": {"endpoint": ["https://ghcr.io/v2/x"]}}
+    assert told["configs"]["ghcr.io"]["auth"]["username"] == "ana"
+
+
+def test_a_registrys_password_is_content_of_an_uploaded_file_and_a_new_one_configures_k3s_again() -> None:
+    def build(stack: TerraformStack) -> None:
+        password = TerraformVariable(stack, "p", sensitive=True).string_value
+        registry = Registry(host="harbor.lan", username="ana", password=password)
+        K3sCluster(stack, "k3s", props(machine("s1"), settings=replace(ALONE, registries=[registry])))
+
+    configure = only(synthesise(build), "terraform_data", "k3s_configure-s1")
+    content = next(step["file"]["content"] for step in configure["provisioner"] if "content" in step.get("file", {}))
+    assert "jsonencode(var.p)" in content
+    assert "var.p" in configure["triggers_replace"].pop("registry_passwords")
+    assert "var.p" not in json.dumps(configure["triggers_replace"])
+    assert [command for command in commands(configure) if "var.p" in command] == []
+    again = only(synthesise(build), "terraform_data", "k3s_configure-s1")
+    assert again["triggers_replace"]["files"] == configure["triggers_replace"]["files"], "no text that stands for a value is hashed"
+
+
+def test_a_server_is_registered_with_its_labels_and_taints_and_keeps_them_by_the_api() -> None:
+    own = replace(machine("s1"), labels=["rack=a1"], taints=["gpu=yes:NoSchedule"])
+    document = cluster(own, machine("s2"), machine("s3"), replace(machine("g4", "agent"), labels=["rack=a2"]))
+    last = next(name for name in document["resource"]["terraform_data"] if name.startswith("k3s_configure-s3"))
+
+    def labelling(name: str) -> tuple[str, str]:
+        step = only(document, "terraform_data", f"k3s_configure-{name}")["provisioner"][-1]["remote-exec"]
+        return step["inline"][-1], step["connection"]["host"]
+
+    command, host = labelling("s1")
+    assert "NODE=s1 LABELS=rack=a1 TAINTS=gpu=yes:NoSchedule sh" in command
+    assert host == "${self.input.host}", "it is its own way to the API"
+    command, host = labelling("g4")
+    assert "NODE=g4 LABELS=rack=a2 TAINTS='' sh" in command
+    assert host == f"${{terraform_data.{last}.input.host}}", "an agent may change neither"
+    assert "TAINTS=''" in labelling("s2")[0], "what was given before is taken away"
+    found = files("s1", "192.168.1.11", "agent", "label", ALONE, labels=own.labels, taints=own.taints)["etc/config.yaml"]
+    assert yaml.safe_load(found)["node-label"] == ["inferencebros.com/installation=label", "rack=a1"]
+    assert yaml.safe_load(found)["node-taint"] == ["gpu=yes:NoSchedule"]
+
+
+def test_who_logs_in_stands_with_the_way_to_a_server_where_it_is_not_root() -> None:
+    document = cluster(machine("s1"), replace(machine("g2", "agent"), ssh_user="ana"))
+    ways = {name: only(document, "terraform_data", f"k3s_configure-{name}")["input"] for name in ("s1", "g2")}
+    assert "user" not in ways["s1"], "nothing changes for a location that is there already"
+    assert ways["g2"]["user"] == "ana"
+    assert only(document, "terraform_data", "k3s_membership")["for_each"]["g2"]["user"] == "ana"
+    for resource in resources(document, "terraform_data"):
+        for step in resource["provisioner"]:
+            for kind, told in step.items():
+                assert kind == "local-exec" or told["connection"]["user"].startswith("${try("), "what was deployed before has no user"
+                assert [line for line in told.get("inline", []) if " /run/" in line and not line.startswith(("$sudo", "[ "))] == []

@@ -54,7 +54,7 @@ def test_secrets_are_variables_without_a_value_and_outputs_that_carry_them_are_s
     secrets = variables.keys() - {"location"}
     assert secrets == {
         *("ssh_private_key", "cloudflare_api_token", "s3_access_key", "s3_secret_key", "operator_password_hashes"),
-        *("slack_webhook_url", "heartbeat_url", "hugging_face_token"),
+        *("slack_webhook_url", "heartbeat_url", "hugging_face_token", "registry_passwords"),
     }
     assert all(variables[key]["sensitive"] is True and variables[key]["default"] is None for key in secrets)
     assert {key for key, output in outputs.items() if output.get("sensitive")} == {"k3s_kubeconfig_for_users", "k3s_kubeconfig_for_admins"}

@@ -78,12 +78,13 @@ class K3sCluster(Construct):
         # A server that is no longer one gives up its etcd membership before the others' firewalls shut it out.
         retired = [self._retirement(server, membership) for server in props.servers if self._others(server)] or [membership]
         prepared = {server.name: self._preparation(server, retired) for server in props.servers}
-        previous: list[ITerraformDependable] = []
+        previous: list[DataResource] = []
         for server in self._control_plane:
             # etcd's ports open to a server on all others before it joins.
             prepared_servers = [prepared[each.name] for each in self._control_plane]
             previous = [self._server(server, [*prepared_servers, *previous])]
         self.ready: ITerraformDependable = previous[0]
+        self._way_to_the_api = f"terraform_data.{previous[0].friendly_unique_id}.input"
         for server in props.servers:
             if server.role == "agent":
                 self._server(server, [prepared[server.name], self.ready])
@@ -93,7 +94,7 @@ class K3sCluster(Construct):
         resource = DataResource(self, "checks")
         checked = {server.name: {**server.connection_input(), "of": self._preflight_environment(server)} for server in self._props.servers}
         resource.add_override("for_each", checked)
-        resource.add_override("input", {key: f"${{each.value.{key}}}" for key in ("name", "host", "port", "host_key")})
+        resource.add_override("input", '${{for key, value in each.value : key => value if key != "of"}}')
         environment = {key: f"${{each.value.of.{key}}}" for key in self._preflight_environment(self._props.servers[0])}
         resource.add_override("provisioner", self._checks(environment, silent_peer="problem"))
         return resource
@@ -107,9 +108,8 @@ class K3sCluster(Construct):
         # Known for as long as the cluster is the same: a change would take K3s off the servers.
         seal_key = TerraformLocal(self, "seal-key", Fn.sha256(f"ssh {self._props.identity.server_password}")).friendly_unique_id
         sealed = TerraformLocal(self, "sealed-key", seal(f"local.{self._private_key}", f"local.{seal_key}"))
-        public = {key: f"${{each.value.{key}}}" for key in ("name", "host", "port", "host_key", "helpers")}
-        api_vip = self._props.settings.api_vip or ""
-        resource.add_override("input", {**public, "api_vip": api_vip, "private_key": sealed.fqn})
+        more = f"api_vip = {json.dumps(self._props.settings.api_vip or '')}, private_key = local.{sealed.friendly_unique_id}"
+        resource.add_override("input", f"${{merge(each.value, {{ {more} }})}}")
         resource.add_override("triggers_replace", f"${{local.{seal_key}}}")
         steps: list[Provisioner] = []
         if len(self._props.servers) > 1:
@@ -235,15 +235,22 @@ class K3sCluster(Construct):
 
     def _configuration(self, server: Server, installation: DataResource) -> DataResource:
         settings, label = self._props.settings, _installation_label(server)
-        files = k3s_config.files(server.name, server.ip, server.role, label, settings)
-        # The certificate may be a reference, whose text here says nothing of its value.
-        known = k3s_config.files(server.name, server.ip, server.role, label, replace(settings, issuer_ca=None))
+        # The certificate may be a reference and passwords always are: their text here says nothing of their value.
+        public = replace(settings, issuer_ca=None, registries=[replace(each, password="") for each in settings.registries])
+        files, known = (
+            k3s_config.files(server.name, server.ip, server.role, label, each, labels=server.labels, taints=server.taints)
+            for each in (settings, public)
+        )
         triggers = {"files": hashlib.sha256(json.dumps(known).encode()).hexdigest(), "installation": installation.id}
         if server.role == "server":
             # Joined by others, the founder is to forget how to found.
             triggers["alone"] = _yes(not self._others(server))
         if settings.issuer_ca:
             triggers["issuer_ca"] = Fn.sha256(settings.issuer_ca)
+        passwords = [registry.password for registry in settings.registries if registry.password]
+        if passwords:
+            # With what only the state knows, so that nobody finds them by trying.
+            triggers["registry_passwords"] = Fn.sha256(Fn.join(" ", [self._props.identity.server_password, *passwords]))
         environment = {
             "SERVER_NAME": server.name,
             "ROLE": server.role,
@@ -256,8 +263,16 @@ class K3sCluster(Construct):
         }
         resource = DataResource(self, f"configure-{server.name}", triggers_replace=triggers)
         resource.add_override("input", server.connection_input())
-        resource.add_override("provisioner", [check_reachable(self._scripts), *self._run("configure", environment, files=files)])
+        resource.add_override(
+            "provisioner", [check_reachable(self._scripts), *self._run("configure", environment, files=files), *self._labelling(server)]
+        )
         return resource
+
+    def _labelling(self, server: Server) -> list[Provisioner]:
+        """K3s gives taints at the first registration only, and takes no label away. An agent may not do either itself."""
+        at = "self.input" if server.role == "server" else self._way_to_the_api
+        given = {"LABELS": " ".join(server.labels), "TAINTS": " ".join(server.taints)}
+        return self._run("label-node", {"SERVER_NAME": f"${{{at}.name}}", "NODE": server.name, **given}, at=at)
 
 
 def preflight_environment(  # noqa: PLR0913 - of whom, among whom, and what it is checked for

@@ -9,7 +9,7 @@ from typing import Any
 from ib_constructs.base.yaml_text import as_yaml
 from ib_constructs.cluster import k3s_files
 from ib_constructs.cluster.identity import ADMIN_GROUP
-from ib_constructs.cluster.k3s_files import CONFIG_DIR
+from ib_constructs.cluster.k3s_files import CONFIG_DIR, Registry
 from ib_constructs.versions import KUBE_VIP_IMAGE
 
 ADMIN_KUBECONFIG = f"{CONFIG_DIR}/k3s.yaml"
@@ -36,7 +36,8 @@ class K3sSettings:
     `cluster_cidr`, `service_cidr`: networks of pods and Services, which nothing else may have; K3s's own by default.
     `packaged_storage`: K3s's local-path provisioner; off where Longhorn is.
     `snapshots_to_s3`: etcd snapshots also go where the Secret S3_SECRET says.
-    `image_mirror`: URL of a registry that stands in for all others; `embedded_registry`: servers share images.
+    `image_mirror`: URL of a registry that stands in for all others; `embedded_registry`: servers share images;
+    `registries`: those that ask for a login or have a certificate of a private authority.
     """
 
     api_vip: str | None
@@ -49,14 +50,23 @@ class K3sSettings:
     snapshots_to_s3: bool = False
     image_mirror: str | None = None
     embedded_registry: bool = False
+    registries: Sequence[Registry] = ()
 
 
-def files(name: str, ip: str, role: str, installation: str, settings: K3sSettings) -> dict[str, str]:
-    """All files of a server in *role*, by their path below `etc/` (K3s's configuration) and `manifests/` (its objects)."""
-    common = {"node-name": name, "node-ip": ip, "node-label": [f"{INSTALLATION_LABEL}={installation}"], **_kubelet()}
+def files(  # noqa: PLR0913 - which server, and what it has of its own
+    name: str, ip: str, role: str, installation: str, settings: K3sSettings, *, labels: Sequence[str] = (), taints: Sequence[str] = ()
+) -> dict[str, str]:
+    """All files of a server in *role*, by their path below `etc/` (K3s's configuration) and `manifests/` (its objects).
+
+    *labels*, *taints*: what its Node is registered with; `label-node.sh` keeps them so.
+    """
+    common: dict[str, Any] = {"node-name": name, "node-ip": ip, "node-label": [f"{INSTALLATION_LABEL}={installation}", *labels]}
+    common |= {"node-taint": list(taints)} if taints else {}
+    common |= _kubelet()
     found = {"etc/config.yaml": as_yaml({**common, "token-file": f"{CONFIG_DIR}/agent-token"})}
-    if settings.image_mirror or settings.embedded_registry:
-        found["etc/registries.yaml"] = k3s_files.registries(settings.image_mirror, embedded=settings.embedded_registry)
+    if settings.image_mirror or settings.embedded_registry or settings.registries:
+        found["etc/registries.yaml"] = k3s_files.registries(settings.image_mirror, settings.registries, embedded=settings.embedded_registry)
+    found |= {f"etc/{registry.ca_file}": registry.ca for registry in settings.registries if registry.ca}
     if role == "server":
         found |= {
             "etc/config.yaml": as_yaml({**common, **_control_plane(ip, settings)}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from cdktf import Fn
@@ -110,10 +111,53 @@ def event_rate_limit() -> str:
     )
 
 
-def registries(mirror: str | None, *, embedded: bool) -> str:
-    """`registries.yaml`: where images come from. *embedded*: from the other servers first (docs.k3s.io, registry-mirror)."""
-    anywhere = {"endpoint": [mirror]} if mirror else {}
-    return as_yaml({"mirrors": {"*": anywhere}} if mirror or embedded else {})
+@dataclass(frozen=True, kw_only=True)
+class Registry:
+    """A registry (`host` or `host:port`) that asks for a login, or whose certificate is signed by *ca* (PEM).
+
+    `password`: a reference, since it stands in no file of ours; empty where what is written is not for a server.
+    """
+
+    host: str
+    username: str | None = None
+    password: str = ""
+    ca: str | None = None
+
+    @property
+    def ca_file(self) -> str:
+        """Name of the file that has *ca*, beside K3s's configuration."""
+        return f"registry-{self.host.replace(':', '_')}.pem"
+
+
+def registries(mirror: str | None, known: Sequence[Registry], *, embedded: bool) -> str:
+    """`registries.yaml`: where images come from, and how one logs in there (docs.k3s.io, Private Registry Configuration).
+
+    *embedded*: from the other servers first (docs.k3s.io, registry-mirror).
+    """
+    told: dict[str, Any] = {}
+    if mirror or embedded:
+        told["mirrors"] = {"*": {"endpoint": [mirror]} if mirror else {}}
+    if known:
+        told["configs"] = {registry.host: _registry(registry) for registry in known}
+    text = as_yaml(told)
+    # As JSON, which is YAML, since only Terraform knows them.
+    for registry in known:
+        if registry.password:
+            text = text.replace(_placeholder(registry), Fn.jsonencode(registry.password))
+    return text
+
+
+def _registry(registry: Registry) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    if registry.username:
+        told["auth"] = {"username": registry.username, "password": _placeholder(registry)}
+    if registry.ca:
+        told["tls"] = {"ca_file": f"{CONFIG_DIR}/{registry.ca_file}"}
+    return told
+
+
+def _placeholder(registry: Registry) -> str:
+    return f"PASSWORD_{registry.host.replace(':', '_')}_"
 
 
 def cluster_admins(name: str, kind: str, subjects: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ nothing else; so a moved SSH port is an update in place and no reinstallation.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ def connection(private_key: str, at: str = "self.input") -> dict[str, Any]:
     """The way to the server whose `connection_input` stands at *at*."""
     return {
         "type": "ssh",
-        "user": "root",
+        "user": f"${{{_user(at)}}}",
         "host": f"${{{at}.host}}",
         "port": f"${{{at}.port}}",
         "private_key": private_key,
@@ -27,13 +27,22 @@ def connection(private_key: str, at: str = "self.input") -> dict[str, Any]:
         "agent": False,
         "timeout": "30s",
         # Terraform's default is /tmp, which may be noexec, with mode 0777.
-        "script_path": "/root/.terraform-%RAND%.sh",
+        "script_path": f'${{{_user(at)} == "root" ? "/root" : "/home/${{{_user(at)}}}"}}/.terraform-%RAND%.sh',
     }
+
+
+def _user(at: str) -> str:
+    """Who logs in. In the state only where it is not root, so that what was deployed before there was a choice can still leave."""
+    return f'try({at}.user, "root")'
 
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """A machine and the way to its sshd. `ssh_host_key`: its ECDSA public key, `ecdsa-sha2-nistp256 AAAA…`."""
+    """A machine and the way to its sshd. `ssh_host_key`: its ECDSA public key, `ecdsa-sha2-nistp256 AAAA…`.
+
+    `ssh_user`: root, or who may use sudo for everything without a password, with a home in /home.
+    `labels` (`key=value`), `taints` (`key=value:effect`): what its Node has besides.
+    """
 
     name: str
     role: str
@@ -41,11 +50,25 @@ class Server:
     ssh_host: str
     ssh_port: int
     ssh_host_key: str
+    ssh_user: str = "root"
+    labels: Sequence[str] = ()
+    taints: Sequence[str] = ()
 
     def connection_input(self) -> dict[str, Any]:
         """The part of a resource's `input` from which `connection` reads the way to this server."""
-        return {"name": self.name, "host": self.ssh_host, "port": self.ssh_port, "host_key": self.ssh_host_key}
+        user = {} if self.ssh_user == "root" else {"user": self.ssh_user}
+        return {"name": self.name, "host": self.ssh_host, "port": self.ssh_port, "host_key": self.ssh_host_key, **user}
 
+
+NO_SUDO = "may not use sudo without a password, or there is no sudo"
+BECOME_ROOT = (
+    '[ "$(id -u)" = 0 ] && sudo= || sudo="sudo -n"',
+    (
+        f'$sudo true || {{ echo "$(uname -n): $(id -un) {NO_SUDO}. As root: '
+        "echo '$(id -un) ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/$(id -un)\" >&2; exit 1; }"
+    ),
+)
+"""Shell lines after which `$sudo` makes a command root's, whoever logged in."""
 
 Provisioner = dict[str, dict[str, Any]]
 
@@ -68,7 +91,8 @@ def check_volumes(scripts: str, private_key: str) -> Provisioner:
     a secret.
     """
     helpers = "\n".join(
-        " ".join(f"${{self.input.helpers[{each}].{key}}}" for key in ("name", "host", "port", "host_key")) for each in range(2)
+        f"${{{at}.name}} ${{{_user(at)}}} ${{{at}.host}} ${{{at}.port}} ${{{at}.host_key}}"
+        for at in ("self.input.helpers[0]", "self.input.helpers[1]")
     )
     environment = {
         "NODE": "${self.input.name}",
@@ -99,19 +123,20 @@ def run_script(  # noqa: PLR0913 - what is run, with what, where and when
     stage = f"/run/inference-platform/{subject}"
     unit = f"inference-platform-clear-{subject}"
     prepare = [
-        f"rm -rf {stage} && install -d -m 0700 {stage}",
-        f"systemctl stop {unit}.timer 2>/dev/null || true",
-        f"systemd-run --quiet --collect --unit={unit} --on-active=20min rm -rf {stage}",
+        # Who logs in owns it for as long as the upload takes.
+        f'$sudo rm -rf {stage} && $sudo install -d -m 0700 -o "$(id -un)" {stage}',
+        f"$sudo systemctl stop {unit}.timer 2>/dev/null || true",
+        f"$sudo systemd-run --quiet --collect --unit={unit} --on-active=20min rm -rf {stage}",
     ]
     variables = " ".join(f"{key}={_quote(value)}" for key, value in environment.items())
     steps: list[Provisioner] = [
-        {"remote-exec": {"inline": ["set -eu", *prepare]}},
+        {"remote-exec": {"inline": ["set -eu", *BECOME_ROOT, *prepare]}},
         {"file": {"source": f"{scripts}/", "destination": stage}},
     ]
     if files:
         bundle = "".join(f"{name} {Fn.base64encode(content)}\n" for name, content in files.items())
         steps.append({"file": {"content": bundle, "destination": f"{stage}/files.bundle"}})
-    steps.append({"remote-exec": {"inline": [f"{variables} sh {stage}/{script}.sh"]}})
+    steps.append({"remote-exec": {"inline": [BECOME_ROOT[0], f"$sudo env {variables} sh {stage}/{script}.sh"]}})
     for step in steps:
         for settings in step.values():
             settings.update(connection=connection(private_key, at))

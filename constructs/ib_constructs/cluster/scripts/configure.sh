@@ -22,6 +22,7 @@ collect() {
   for file in $FILES; do
     [ ! -f "$K3S_CONFIG/$file" ] || cp -p "$K3S_CONFIG/$file" "$1/etc/$file"
   done
+  cp -p "$K3S_CONFIG"/registry-*.pem "$1/etc/" 2>/dev/null || true
   cp -p "$MANIFESTS"/ib-*.yaml "$1/manifests/" 2>/dev/null || true
 }
 
@@ -40,6 +41,10 @@ install_files() {
     else
       rm -f "$K3S_CONFIG/$file"
     fi
+  done
+  rm -f "$K3S_CONFIG"/registry-*.pem
+  for file in "$1"/etc/registry-*.pem; do
+    [ ! -f "$file" ] || install -m 0600 "$file" "$K3S_CONFIG/"
   done
   [ "$ROLE" = server ] || return 0
   mkdir -p "$MANIFESTS" "$K3S_DATA/server/logs"

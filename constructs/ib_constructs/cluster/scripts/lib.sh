@@ -25,7 +25,7 @@ die() {
 # Whatever happens, nothing of the upload stays, nor of authorities half installed.
 clear_stage_on_exit() {
   # Terraform leaves each of its own scripts behind, emptied. A young one may be another session's, about to be written.
-  find /root -maxdepth 1 -name '.terraform-*.sh' -empty -mmin +5 -delete
+  find /root "/home/${SUDO_USER:-root}" -maxdepth 1 -name '.terraform-*.sh' -empty -mmin +5 -delete 2>/dev/null || true
   trap 'rm -rf "$STAGE" "$K3S_DATA/server/tls.new"' EXIT
   trap 'exit 1' HUP INT TERM
 }
