@@ -72,7 +72,7 @@ class Deployment:
 
     def describe(
         self,
-        servers: Sequence[Mapping[str, str | int]],
+        servers: Sequence[Mapping[str, str | int | list[str]]],
         *,
         domain: str = "test.example.com",
         vip: str = "",
@@ -207,7 +207,7 @@ class Deployment:
         return set(found.splitlines())
 
 
-def server(host: Host, role: str = "server", **changes: str) -> dict[str, str | int]:
+def server(host: Host, role: str = "server", **changes: str | list[str]) -> Mapping[str, str | int | list[str]]:
     """The `[[servers]]` entry of *host*."""
     return {"name": host.name, "role": role, "ip": host.ip, "ssh_host_key": host.host_key, **changes}
 

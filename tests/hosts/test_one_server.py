@@ -94,6 +94,29 @@ def test_a_withdrawn_setting_takes_its_objects_and_files_along(deployed: tuple[D
     assert s1.run("ls /etc/rancher/k3s/registries.yaml 2>/dev/null; true") == ""
 
 
+def test_a_node_has_the_labels_and_taints_of_the_file_and_keeps_what_others_gave(
+    deployed: tuple[Deployment, Host, Applied, list[str]],
+) -> None:
+    deployment, s1, *_ = deployed
+    s1.run("k3s kubectl label node s1 somebody=else && k3s kubectl taint node s1 somebody=else:PreferNoSchedule")
+
+    def given(**told: list[str]) -> list[str]:
+        deployment.describe([server(s1, "server", **told)])
+        applied = deployment.apply()
+        assert applied.code == 0, applied.output
+        labels = "{.metadata.labels.rack}/{.metadata.labels.hall}/{.metadata.labels.somebody}"
+        taints = "{range .spec.taints[*]}{.key}={.value}:{.effect} {end}"
+        found = s1.run(f"k3s kubectl get node s1 -o 'jsonpath={labels} {taints}'").split()
+        return sorted(each for each in found if "kubernetes.io/" not in each)
+
+    others = "somebody=else:PreferNoSchedule"
+    first = given(labels=["rack=a1", "hall=2"], taints=["spare=yes:PreferNoSchedule"])
+    assert first == ["a1/2/else", others, "spare=yes:PreferNoSchedule"]
+    second = given(labels=["rack=a2"], taints=["spare=no:PreferNoSchedule"])
+    assert second == ["a2//else", others, "spare=no:PreferNoSchedule"]
+    assert given() == ["//else", others]
+
+
 def test_the_archive_of_images_is_fetched_and_verified(deployed: tuple[Deployment, Host, Applied, list[str]]) -> None:
     deployment, s1, *_ = deployed
     s1.run("systemctl stop k3s; rm -rf /usr/local/bin/k3s")
