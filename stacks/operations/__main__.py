@@ -29,7 +29,7 @@ def main() -> None:
             elif options.what == "snapshots":
                 list_snapshots(location, remotes, console)
             elif options.what == "snapshot":
-                take_snapshot(remotes, console)
+                take_snapshot(location, remotes, console)
             elif _agreed(location.name, options.snapshot, yes=options.yes):
                 restore(location, [remote for remote in remotes if remote.name not in options.without], options.snapshot, console)
     except (LocationError, RemoteError) as error:

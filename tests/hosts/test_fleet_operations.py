@@ -93,9 +93,18 @@ def test_reboot_does_not_begin_while_a_server_is_not_well(fleet: Fleet) -> None:
 
 def test_a_location_goes_back_to_a_snapshot_with_all_of_its_servers(fleet: Fleet) -> None:
     fleet.kubectl("create configmap kept")
-    assert fleet.operate("snapshot").code == 0
+    away = fleet.operate("snapshot")
+    assert away.code == 1
+    assert "s1: a snapshot is saved on its disk" in away.output
+    assert "not in the bucket" in away.output
+    assert "no route to host" in away.output
+    assert "Unknown flag" not in away.output, "thirty warnings hide no reason"
+    fleet.hosts["s1"].run("touch /etc/rancher/k3s/stand-in-bucket")
+    stored = fleet.operate("snapshot")
+    assert stored.code == 0, stored.output
+    assert "s1: a snapshot is saved in the bucket" in stored.output
     listed = fleet.operate("snapshots").output
-    (name,) = set(re.findall(r"by-hand-s1-\d+", listed))
+    name = max(re.findall(r"by-hand-s1-\d+", listed))
     fleet.kubectl("create configmap undone")
 
     done = fleet.operate("restore", "--snapshot", name, "--yes")
@@ -108,6 +117,7 @@ def test_a_location_goes_back_to_a_snapshot_with_all_of_its_servers(fleet: Fleet
     assert fleet.members() == ["s1", "s2", "s3"]
     assert fleet.foundings() == [] or fleet.foundings() == ["s1"]
     assert "what etcd had is kept in" in done.output
+    assert fleet.hosts["s1"].run("find /var/lib/rancher/k3s/server -maxdepth 1 -name 'tls-*'") == "", "K3s copied the authorities' keys"
     assert fleet.hosts["s1"].run("cat /etc/rancher/k3s/config.yaml.d/10-start.yaml").startswith("server: ")
     until(lambda: "No changes" in fleet.deployment.plan().output, "the state still holds", 1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import signal
 import subprocess
@@ -786,6 +787,32 @@ def test_a_default_route_over_another_wire_or_none_is_found(sandbox: Sandbox, ro
     sandbox.write("stub/default-route", f"{route}\n")
     assert findings(sandbox, ROLE="server", API_VIP="192.168.1.252")["default route"] == state
     assert "default route" not in findings(sandbox, ROLE="server"), "without a VIP nothing depends on it"
+
+
+def test_what_restores_and_upgrades_left_is_named_with_its_age(sandbox: Sandbox) -> None:
+    for name in (
+        "data/one",
+        "data/two",
+        "data/three",
+        "server/tls",
+        "server/tls-1795420986",
+        "server/db/etcd",
+        "server/db/etcd-old-1795420986",
+    ):
+        sandbox.write(f"{DATA}/{name}/file", "")
+    sandbox.path(f"{DATA}/data/current").symlink_to("/var/lib/rancher/k3s/data/three")
+    sandbox.path(f"{DATA}/data/previous").symlink_to("two")
+    os.utime(sandbox.path(f"{DATA}/server/tls-1795420986"), (1_795_400_000, 1_795_400_000))
+    done = sandbox.run("preflight", PREFLIGHT | {"NOW": "2026-11-28T00:00:00Z"})
+    lines = {line.split("|")[0]: line for line in done.stdout.splitlines() if line.startswith("left behind")}
+    assert set(lines) == {"left behind one", "left behind tls-1795420986", "left behind etcd-old-1795420986"}
+    assert "4 days old" in lines["left behind tls-1795420986"]
+    assert "rm -rf /var/lib/rancher/k3s/server/tls-1795420986" in lines["left behind tls-1795420986"]
+
+
+def test_a_server_that_keeps_nothing_of_earlier_states_is_not_warned(sandbox: Sandbox) -> None:
+    sandbox.write(f"{DATA}/server/db/etcd/file", "")
+    assert not any(name.startswith("left behind") for name in findings(sandbox))
 
 
 def gpu_of_nvidia(sandbox: Sandbox, device: str, *, driver: str | None, drives: str = "nvidia") -> None:

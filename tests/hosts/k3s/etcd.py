@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
+import time
 import uuid
 from pathlib import Path
 
@@ -150,4 +152,6 @@ def reset(config: dict, path: str) -> None:
     process.terminate()
     process.wait()
     flag.touch()
+    if path:
+        shutil.copytree(TLS, TLS.with_name(f"tls-{int(time.time())}"))
     log("Managed etcd cluster membership has been reset, restart without --cluster-reset flag now")

@@ -160,6 +160,28 @@ check_cluster_networks() {
   done
 }
 
+# Of restores, rejoinings and upgrades; K3s removes none of it.
+left_behind() {
+  find "$K3S_DATA/server" "$K3S_DATA/server/db" -maxdepth 1 -type d \
+    '(' -name 'tls-[0-9]*' -o -name 'etcd-before-restore-*' -o -name 'etcd-old-*' -o -name 'etcd-backup-*' ')' 2>/dev/null || true
+  # Programs of running pods' shims are in use, too.
+  for folder in "$K3S_DATA"/data/*; do
+    if [ ! -d "$folder" ] || [ -L "$folder" ]; then continue; fi
+    case " $(readlink -f "$K3S_DATA/data/current" "$K3S_DATA/data/previous" | paste -sd ' ') " in *" $folder "*) continue ;; esac
+    find /proc/[0-9]*/exe -lname "$folder/*" 2>/dev/null | grep -q . || echo "$folder"
+  done
+}
+
+check_left_behind() {
+  left=$(left_behind)
+  [ -n "$left" ] || return 0
+  for folder in $left; do
+    days=$((($(date -d "$NOW" +%s) - $(stat -c %Y "$folder")) / 86400))
+    result "left behind ${folder##*/}" warning "$folder is left of an earlier state, $days days old" \
+      "If nothing of it is needed: rm -rf $folder"
+  done
+}
+
 check_network() {
   for peer in $PEERS; do
     is_on_the_wire "$peer" && state=ok || state=$SILENT_PEER
@@ -256,6 +278,7 @@ check_clock
 check_kernel
 check_identity
 check_data
+check_left_behind
 check_ports
 if command -v curl >/dev/null; then
   check_network

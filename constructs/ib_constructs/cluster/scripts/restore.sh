@@ -79,6 +79,8 @@ case $STEP in
     }
     start 1
     forget_node_passwords
+    # K3s copies its folder with the keys of all authorities, which are the same before and after (pkg/cluster/bootstrap.go).
+    find "$K3S_DATA/server" -maxdepth 1 -name 'tls-[0-9]*' -exec rm -rf {} +
     say "is restored"
     ;;
   rejoin)
