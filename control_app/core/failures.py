@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 
 def raise_all(what: str, failures: Sequence[Exception]) -> None:
@@ -16,5 +17,6 @@ def raise_all(what: str, failures: Sequence[Exception]) -> None:
 def words_of(failure: BaseException) -> str:
     """What a failure says, behind its type; of a group what each in it says, once."""
     if isinstance(failure, BaseExceptionGroup):
-        return "; ".join(dict.fromkeys(map(words_of, failure.exceptions)))
+        each: tuple[BaseException, ...] = cast("BaseExceptionGroup[BaseException]", failure).exceptions
+        return "; ".join(dict.fromkeys(map(words_of, each)))
     return f"{type(failure).__name__}: {failure}"
