@@ -10,8 +10,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tests.infra.synthesis import only
+from stacks.config.schema import Registry
+from stacks.variables import declare_variables
+from tests.infra.synthesis import only, synthesise
 from tests.infra.test_location import document
+from tests.support.locations import locations
 
 FORMATS = (PrivateFormat.OpenSSH, PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL)
 EMAIL = "ana@example.com"
@@ -134,3 +137,26 @@ def test_what_is_missing_is_told_by_name(folder: Path) -> None:
     said = subprocess.run(plan, check=False, capture_output=True, text=True).stderr
     for name in ("ssh_private_key", "cloudflare_api_token", "s3_access_key", "s3_secret_key", "slack_webhook_url"):
         assert f"{name} is missing: the " in said
+
+
+@pytest.mark.parametrize(
+    ("passwords", "fine"),
+    [
+        ({"harbor.lan:5000": 'p"$a\\s{s'}, True),
+        (None, False),
+        ({}, False),
+        ({"harbor.lan:5000": ""}, False),
+        ({"harbor.lan:5000": "a\nb"}, False),
+    ],
+    ids=["there", "no variable", "of another", "empty", "two lines"],
+)
+def test_each_registry_with_a_login_has_a_password(tmp_path: Path, passwords: dict[str, str] | None, *, fine: bool) -> None:
+    registries = [Registry(host="harbor.lan:5000", username="robot"), Registry.model_construct(host="plain.lan", username=None)]
+    location = locations()["local"].model_copy(update={"registries": registries})
+    told = synthesise(lambda stack: declare_variables(stack, location))
+    (tmp_path / "main.tf.json").write_text(json.dumps(told))
+    subprocess.run(["terraform", f"-chdir={tmp_path}", "init", "-input=false"], check=True, capture_output=True)
+    reasons = refused(tmp_path, location=None, registry_passwords=passwords)
+    assert [("registry_passwords needs a password" in reason, "harbor.lan:5000. Write" in reason) for reason in reasons] == (
+        [] if fine else [(True, True)]
+    )
