@@ -52,7 +52,8 @@ def as_before(books: Books, path: Path) -> Database:
     db.conn.execute("ATTACH ? AS now", [str(books.db.path)])
     for (table,) in db.conn.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").fetchall():
         if table not in MADE_ANEW:
-            names = ", ".join(name for (name,) in db.conn.execute("SELECT name FROM pragma_table_info(?)", [table]))
+            columns = "SELECT name FROM main.pragma_table_info(?) INTERSECT SELECT name FROM pragma_table_info(?, 'now')"
+            names = ", ".join(name for (name,) in db.conn.execute(columns, [table, table]))
             db.conn.execute(f"INSERT OR REPLACE INTO {table} ({names}) SELECT {names} FROM now.{table}")  # noqa: S608
     db.conn.execute(OLD_DAY)
     db.conn.commit()
