@@ -92,7 +92,7 @@ class Fleet:
     def foundings(self) -> list[str]:
         """Running servers that founded a cluster rather than join one."""
         said = {name: host.run("journalctl -u k3s -o cat --no-pager") for name, host in self.hosts.items() if host.process.poll() is None}
-        return [name for name, text in said.items() if "founding a new etcd cluster" in text]
+        return [name for name, text in said.items() if "Starting etcd for new cluster, cluster-reset=false" in text]
 
     def started(self, name: str) -> str:
         """Tells one start of K3s from another."""

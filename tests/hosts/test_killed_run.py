@@ -51,5 +51,5 @@ def test_a_deployment_killed_at_five_points_is_finished_by_the_next(deployment: 
 
     applied = deployment.apply()
     assert applied.code == 0, applied.output
-    assert s1.run("journalctl -u k3s -o cat | grep -c 'founding a new etcd cluster'") == "1\n"
+    assert s1.run("journalctl -u k3s -o cat | grep -c 'Starting etcd for new cluster, cluster-reset=false'") == "1\n"
     assert s1.run("k3s kubectl get nodes -o name") == "node/s1\n"

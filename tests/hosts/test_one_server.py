@@ -10,7 +10,11 @@ from tests.hosts.deployment import Applied, Deployment, server
 from tests.hosts.lab import Host, Lab
 
 K3S = "/var/lib/rancher/k3s"
-KEEPS_SECRETS = (f"{K3S}/server/tls/", "/etc/rancher/k3s/server-token", "/etc/rancher/k3s/agent-token")
+KEEPS_SECRETS = (
+    f"{K3S}/server/tls/",
+    *("/etc/rancher/k3s/server-token", "/etc/rancher/k3s/agent-token"),
+    *(f"{K3S}/server/token", f"{K3S}/server/agent-token", f"{K3S}/server/cred/passwd"),
+)
 LEFT_BEHIND = (
     "ls -d /usr/local/bin/k3s* /etc/rancher /var/lib/rancher /etc/systemd/system/k3s* /run/inference-platform/*"
     " /etc/inference-platform /etc/systemd/system/inference-platform* /etc/sysctl.d/*inference* /etc/modules-load.d/*inference*"

@@ -4,7 +4,10 @@ It reads the same configuration and the same staged files, and starts a real etc
 and scheduler from them, with kwok in the kubelet's place. What it keeps of K3s's behaviour, because our scripts depend on it:
 
 - `cluster-init` and `server` count only where etcd was never started; a joiner trusts the hash in its token and nothing else;
-- a joiner whose name an etcd member or a Node's password already has is refused; a deleted Node takes its member with it;
+- a founder or joiner whose etcd is too young to have K3s's own data never starts again; one with `server` asks there first;
+- a joiner is a learner until the etcd leader promotes it, every 15 s; a name that an etcd member already has ends it with 0;
+- a deleted Node takes its member with it, by the server that holds K3s's Lease. The K3s of that member goes on without etcd,
+  `/ping` included, until it is restarted or loses a Lease; restarted, it joins again, or refuses where nothing says whom;
 - authorities missing at the first start are an error (K3s would make its own, silently); others reach joiners by bootstrap;
 - kernel settings are checked with `protect-kernel-defaults`; `authentication-config` switches anonymous access on;
 - manifests are applied some time after the start; readiness is told to systemd; a start that fails exits with 1;

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -12,6 +13,8 @@ from config import DATA, DB, TLS, fatal, log, program, run, start, token, until
 from joining import request
 
 FOUNDINGS = "/bootstrap/"
+SECONDS_BETWEEN_PROMOTIONS = 15
+SECONDS_TO_EVICTION = 300
 
 
 def initialised() -> bool:
@@ -57,18 +60,34 @@ def launch(config: dict, *extra: str) -> subprocess.Popen:
 def open_member(config: dict) -> subprocess.Popen:
     """Start etcd: found a cluster, join the one behind `server`, or go on."""
     if initialised():
+        log("Managed etcd cluster bootstrap already complete and initialized")
         process = launch(config)
     elif "server" in config:
         process = _join(config)
     else:
         me = f"{member_name(config)}=https://{config['node-ip']}:2380"
-        log("founding a new etcd cluster")
+        log("Managed etcd cluster initializing")
+        log("Starting etcd for new cluster, cluster-reset=false")
         process = launch(config, f"--initial-cluster={me}", "--initial-cluster-state=new")
-    until(lambda: process.poll() is not None or healthy(), "etcd is healthy", 90)
+    # A learner answers when the others have made a member of it, and a member when it sees the majority: however long that takes.
+    until(lambda: process.poll() is not None or healthy(), "etcd is healthy", float("inf"))
+    if was_removed(process):
+        mark_removed()
+        fatal("etcd exited: the member has been permanently removed from the cluster")
     if process.poll() is not None:
         fatal("etcd exited: " + (DATA / "stand-in/etcd.log").read_text()[-800:])
     _check_bootstrap_key(config)
     return process
+
+
+def reconcile() -> None:
+    """K3s reads what it keeps in etcd from etcd's own files before etcd runs; files too young to have it end the start."""
+    database = DB / "member/snap/db"
+    content = database.read_bytes() if database.exists() else b""
+    if b"consistent_index" not in content:
+        fatal("failed to read consistent index")
+    if FOUNDINGS.encode() not in content:
+        fatal("no bootstrap data found in datastore - check server token value and verify datastore integrity")
 
 
 def was_removed(process: subprocess.Popen) -> bool:
@@ -76,11 +95,20 @@ def was_removed(process: subprocess.Popen) -> bool:
     return process.poll() is not None and "removed from the cluster" in (DATA / "stand-in/etcd.log").read_text()[-20000:]
 
 
-def bury() -> None:
-    """A member that others removed starts afresh, by `server` or, where that is not set, as the founder of a second cluster."""
+def mark_removed() -> None:
+    """K3s goes on without etcd; only its next start rejoins."""
+    (DB / "tombstone").touch()
+    log("this node has been removed from the cluster please restart k3s to rejoin the cluster")
+
+
+def bury(config: dict) -> None:
+    """A member that others removed starts afresh, where it is told whom to join."""
     if (DB / "tombstone").exists():
-        log("tombstone file has been detected, removing data dir to rejoin the cluster")
-        DB.rename(DB.parent / f"etcd-old-{uuid.uuid4().hex[:8]}")
+        if "server" not in config:
+            fatal("tombstone file has been detected but --server is empty")
+        log(f"tombstone file has been detected, removing {DB.parent} to rejoin the cluster")
+        shutil.move(DB, DB.parent / f"etcd-backup-{int(time.time())}")
+        (DATA / "stand-in/etcd.log").unlink(missing_ok=True)  # what it says of the removal is of the member that was
 
 
 def healthy() -> bool:
@@ -89,21 +117,67 @@ def healthy() -> bool:
 
 def _join(config: dict) -> subprocess.Popen:
     ip, name = config["node-ip"], member_name(config)
-    endpoint = ",".join(url for member in json.loads(request(config, "token-file", "/db/info"))["members"] for url in member["clientURLs"])
+    info = json.loads(request(config, "token-file", "/db/info"))["members"]
+    endpoint = ",".join(url for member in info if not member.get("isLearner") for url in member["clientURLs"])
     known = members(endpoint)
     for member in known:
         if member.get("name", "").rpartition("-")[0] == config["node-name"] and member["name"] != name:
             (DB / "name").unlink()
-            fatal("ETCD join failed: duplicate node name found, please use a unique name for this node")
+            log("ETCD join failed: duplicate node name found, please use a unique name for this node")
+            log("Shutdown request received")
+            os._exit(0)
     peer = f"https://{ip}:2380"
-    if not any(peer in member["peerURLs"] for member in known):
+    while not any(peer in member["peerURLs"] for member in known):
+        # Refused while the cluster is not healthy or has a learner already.
+        refused = _add(name, peer, endpoint)
+        known = members(endpoint)
+        if refused:
+            log(f"Failed to add member, retrying: {refused}")
+            time.sleep(5)
+    cluster = [f"{m.get('name') or name}={m['peerURLs'][0]}" for m in known]
+    log(f"Starting etcd to join cluster with members {cluster}")
+    return launch(config, f"--initial-cluster={','.join(cluster)}", "--initial-cluster-state=existing")
+
+
+def _add(name: str, peer: str, endpoint: str) -> str:
+    try:
         ctl("member", "add", name, f"--peer-urls={peer}", "--learner", endpoint=endpoint)
-    cluster = [f"{m.get('name') or name}={m['peerURLs'][0]}" for m in members(endpoint)]
-    process = launch(config, f"--initial-cluster={','.join(cluster)}", "--initial-cluster-state=existing")
-    me = next(member for member in members(endpoint) if peer in member["peerURLs"])
-    if me.get("isLearner"):
-        until(lambda: ctl("member", "promote", f"{me['ID']:x}", endpoint=endpoint, check=False) != "", "the learner is promoted", 60)
-    return process
+    except RuntimeError as error:
+        return str(error)
+    return ""
+
+
+class Learners:
+    """The etcd leader's K3s looks every 15 s: a learner that kept up becomes a member, one that stalls for 5 min is evicted."""
+
+    def __init__(self) -> None:
+        self.looked = time.monotonic()
+        self.progress: tuple = ()
+
+    def manage(self) -> None:
+        if time.monotonic() - self.looked < SECONDS_BETWEEN_PROMOTIONS:
+            return
+        self.looked = time.monotonic()
+        status = _status("https://127.0.0.1:2379")
+        if not status or status["header"]["member_id"] != status["leader"]:
+            return
+        for member in members():
+            if member.get("isLearner") and ctl("member", "promote", f"{member['ID']:x}", check=False) == "":
+                self._track(member)
+
+    def _track(self, member: dict) -> None:
+        status = _status(",".join(member.get("clientURLs", [])))
+        index = status.get("raftAppliedIndex", 0) if status else 0
+        if self.progress[:1] != (member["ID"],) or index > self.progress[1]:
+            self.progress = (member["ID"], index, time.monotonic())
+        elif time.monotonic() - self.progress[2] > SECONDS_TO_EVICTION:
+            log(f"Removed learner {member.get('name')} from etcd cluster")
+            ctl("member", "remove", f"{member['ID']:x}")
+
+
+def _status(endpoint: str) -> dict:
+    answer = ctl("endpoint", "status", "-w", "json", endpoint=endpoint, check=False, seconds=5) if endpoint else ""
+    return json.loads(answer)[0]["Status"] if answer else {}
 
 
 def remove_member(name: str) -> None:
@@ -126,7 +200,7 @@ def _check_bootstrap_key(config: dict) -> None:
 def reset(config: dict, path: str) -> None:
     """`--cluster-reset`: this member alone, from a snapshot where *path* names one."""
     flag = DB.parent / "reset-flag"
-    if flag.exists():
+    if flag.exists() and not path:
         fatal("Managed etcd cluster membership has been reset previously; start K3s once without --cluster-reset")
     if "server" in config:
         fatal("cannot perform cluster-reset while server URL is set - remove server from configuration before resetting")
@@ -134,7 +208,7 @@ def reset(config: dict, path: str) -> None:
         if not Path(path).is_file():
             fatal(f"etcd: snapshot path does not exist: {path}")
         if DB.exists():
-            DB.rename(DB.parent / f"etcd-old-{uuid.uuid4().hex[:8]}")
+            DB.rename(DB.parent / f"etcd-old-{int(time.time())}")
         name, peer = f"{config['node-name']}-{uuid.uuid4().hex[:8]}", f"https://{config['node-ip']}:2380"
         DB.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         run(

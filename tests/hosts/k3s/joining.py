@@ -10,15 +10,21 @@ import urllib.request
 
 from config import CRITICAL, ENCRYPTION, TLS, fatal, log, token
 
+BOOTSTRAP = "/v1-k3s/server-bootstrap"
 
-def request(config: dict, key: str, path: str, headers: dict | None = None) -> bytes:
-    """GET *path* of the server, with the token in the file that *key* names. Retries as K3s does: for ever."""
+
+def request(config: dict, key: str, path: str, headers: dict | None = None, seconds: float = float("inf")) -> bytes:
+    """GET *path* of the server, with the token in the file that *key* names; nothing where none came in time.
+
+    Retries as K3s does: for ever, or where there is a datastore on its own disk for *seconds*.
+    """
     server, secret = config["server"], token(config, key)
+    deadline = time.monotonic() + seconds
     while True:
         try:
             # Three times in K3s: by the system's trust, by none, and verified.
             insecure = ssl._create_unverified_context()
-            cacerts = urllib.request.urlopen(server + "/cacerts", context=insecure, timeout=30).read()
+            cacerts = urllib.request.urlopen(server + "/cacerts", context=insecure, timeout=min(30, seconds)).read()
             if not secret.startswith(f"K10{hashlib.sha256(cacerts).hexdigest()}::"):
                 fatal("token CA hash does not match the Cluster CA certificate hash")
             trusted = ssl.create_default_context(cadata=cacerts.decode())
@@ -33,12 +39,19 @@ def request(config: dict, key: str, path: str, headers: dict | None = None) -> b
         except OSError as error:
             reason = str(error)
         log(f"Failed to validate connection to cluster at {server}: {reason}")
+        if time.monotonic() > deadline:
+            return b""
         time.sleep(1)
+
+
+def is_reached(config: dict, seconds: float) -> bool:
+    """Whether the cluster answers at the join address in time; what is on the disk here serves as well."""
+    return request(config, "token-file", BOOTSTRAP, seconds=seconds) != b""
 
 
 def bootstrap(config: dict) -> None:
     """The authorities of the cluster that we join."""
-    answer = json.loads(request(config, "token-file", "/v1-k3s/server-bootstrap"))
+    answer = json.loads(request(config, "token-file", BOOTSTRAP))
     theirs, ours = answer["critical"], {key: config.get(key) for key in CRITICAL}
     if theirs != ours:
         fatal(f"failed to validate server configuration: critical configuration value mismatch: {theirs} {ours}")

@@ -66,7 +66,7 @@ def start_kwok(config: dict, kubeconfig: Path) -> object:
 
 
 def keep_nodes(api: Api, remove_member: object) -> None:
-    """What K3s's controllers do for all Nodes: a deleted one takes its etcd member and its password with it."""
+    """What K3s's controllers do for all Nodes: a deleted one takes its etcd member with it, and owns its password."""
     for node in api.call("GET", "/api/v1/nodes")["items"]:
         metadata, path = node["metadata"], f"/api/v1/nodes/{node['metadata']['name']}"
         etcd = "node-role.kubernetes.io/etcd" in metadata["labels"]
@@ -74,10 +74,17 @@ def keep_nodes(api: Api, remove_member: object) -> None:
         if "deletionTimestamp" not in metadata:
             if metadata.get("finalizers", []) != wanted:
                 api.patch(path, {"metadata": {"finalizers": wanted}})
+            _own_password(api, metadata)
             continue
         if etcd:
             remove_member(metadata["annotations"]["etcd.k3s.cattle.io/node-name"])
-        secret = f"{PASSWORDS}/{metadata['name']}.node-password.k3s"
-        if api.get(secret):
-            api.call("DELETE", secret)
         api.patch(path, {"metadata": {"finalizers": None}})
+
+
+def _own_password(api: Api, node: dict) -> None:
+    """Kubernetes's garbage collection takes the Secret some time after its Node."""
+    path = f"{PASSWORDS}/{node['name']}.node-password.k3s"
+    secret = api.get(path)
+    if secret and not secret["metadata"].get("ownerReferences"):
+        owner = {"apiVersion": "v1", "kind": "Node", "name": node["name"], "uid": node["uid"]}
+        api.patch(path, {"metadata": {"ownerReferences": [owner]}})

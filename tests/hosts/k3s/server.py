@@ -1,6 +1,7 @@
 """`k3s server`: the control plane of one server."""
 
 import base64
+import contextlib
 import json
 import os
 import secrets
@@ -16,6 +17,7 @@ import etcd
 import node
 import pki
 import supervisor
+import yaml
 from config import (
     CONFIG,
     DATA,
@@ -31,10 +33,12 @@ from config import (
     read_config,
     run,
     start,
+    token,
     until,
 )
-from joining import bootstrap
+from joining import bootstrap, is_reached
 from kube import ApiError, local_api
+from leader import Leader
 
 MANIFESTS = DATA / "server/manifests"
 SHIM = str(DATA / "data/current/bin/containerd-shim-runc-v2")
@@ -44,12 +48,15 @@ def run_server(arguments: list) -> None:
     config = read_config()
     check_kernel(config)
     reset = "--cluster-reset" in arguments
-    etcd.bury()
-    if not etcd.initialised() and not reset:
-        if "server" in config:
-            bootstrap(config)
-        elif not config.get("cluster-init"):
-            fatal("neither cluster-init nor server")
+    etcd.bury(config)
+    if etcd.initialised() and not reset:
+        if "server" in config and not is_reached(config, 15):
+            log("Unable to reconcile with remote datastore")
+        etcd.reconcile()
+    elif "server" in config and not reset:
+        bootstrap(config)
+    elif not config.get("cluster-init") and not reset:
+        fatal("neither cluster-init nor server")
     missing = [name for name in supervisor.BOOTSTRAP if not (TLS / name).exists()]
     if missing:
         fatal(f"missing authorities {missing}")
@@ -67,7 +74,9 @@ def run_server(arguments: list) -> None:
 def run_control_plane(config: dict) -> None:
     (etcd.DB.parent / "reset-flag").unlink(missing_ok=True)
     children: list = []
-    signal.signal(signal.SIGTERM, lambda *_: stop(children, 0))
+    leaders = [Leader(name, config["node-name"]) for name in ("k3s", "k3s-etcd")]
+    signal.signal(signal.SIGTERM, lambda *_: stop(children, leaders))
+    write_secrets(config)
     children.append(etcd.open_member(config))
     supervisor.serve(config)
     api_server = start("kube-apiserver", *api_flags(config))
@@ -80,38 +89,43 @@ def run_control_plane(config: dict) -> None:
     api = local_api()
     # The server is ready with its API; its own agent goes on trying.
     notify_ready()
-    while refused := password_refused(config["node-name"]):
-        log(f"Waiting to retrieve agent configuration; server is not ready: {refused}")
-        time.sleep(1)
     node.register(api, config, etcd.member_name(config))
+    # Its own password it verifies by itself; another's under this name is an Event and no more.
+    supervisor.accept_node_password(config["node-name"], node.password())
     children.append(node.start_kwok(config, CONFIG / "stand-in.kubeconfig"))
-    threading.Thread(target=control, args=[config], daemon=True).start()
-    while not any(child.poll() is not None for child in children):
+    threading.Thread(target=control, args=leaders, daemon=True).start()
+    while True:
         time.sleep(0.5)
-    if etcd.was_removed(children[0]):
-        (etcd.DB / "tombstone").touch()
-        log("this node has been removed from the cluster please restart k3s to rejoin the cluster")
-    log("a component exited")
-    stop(children, 1)
+        if children[0].poll() is not None and etcd.was_removed(children[0]):
+            etcd.mark_removed()
+            del children[0]
+        if any(child.poll() is not None for child in children):
+            log("a component exited")
+            os._exit(1)
 
 
-def stop(children: list, code: int) -> None:
-    """One process in K3s: nothing is shut down in order."""
-    for child in children:
-        child.kill()
-    for child in children:
-        child.wait()
-    os._exit(code)
+def stop(children: list, leaders: list) -> None:
+    """In order: K3s gives up its leases, and etcd hands over its leadership."""
+    for leader in leaders:
+        leader.release()
+    for child in reversed(children):
+        (child.terminate if "etcd" in child.args[3] else child.kill)()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(20)
+    os._exit(0)
 
 
-def control(config: dict) -> None:
-    """The loops of K3s's own controllers."""
-    api, applied = local_api(), None
+def control(leader: Leader, etcd_leader: Leader) -> None:
+    """The loops of K3s's own controllers; those of a Lease run on the server that holds it."""
+    api, applied, learners = local_api(), None, etcd.Learners()
     while True:
         time.sleep(1)
         try:
+            leader.renew(api)
+            if etcd_leader.renew(api):
+                node.keep_nodes(api, etcd.remove_member)
+            learners.manage()
             applied = apply_manifests(applied)
-            node.keep_nodes(api, etcd.remove_member)
             start_kube_vip(api)
         except (OSError, ApiError, RuntimeError) as error:
             log(f"controllers: {error}")
@@ -144,14 +158,6 @@ def start_kube_vip(api: object) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-
-
-def password_refused(name: str) -> str:
-    """Why this server may not be the Node of that name yet. A slow API is a reason to ask again."""
-    try:
-        return "" if supervisor.accept_node_password(name, node.password()) else "Node password rejected, duplicate hostname"
-    except (OSError, ApiError) as error:
-        return str(error) or type(error).__name__
 
 
 def api_ready() -> bool:
@@ -253,8 +259,20 @@ def write_kubeconfig(path: Path, server: str, user: str, mode: int = 0o600) -> N
     }
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.touch(mode=0o600)
-    path.write_text(json.dumps(document))
+    path.write_text(yaml.safe_dump(document))
     path.chmod(mode)
+
+
+def write_secrets(config: dict) -> None:
+    """What K3s keeps of the tokens beside the files that the configuration names."""
+    servers, agents = token(config, "token-file"), token(config, "agent-token-file")
+    passwords = [text.split("::")[1].partition(":")[2] for text in (servers, agents)]
+    passwd = f"{passwords[0]},server,server,k3s:server\n{passwords[1]},node,node,k3s:agent\n"
+    for name, text in {"token": servers, "agent-token": agents, "cred/passwd": passwd}.items():
+        path = DATA / "server" / name
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+        path.write_text(text)
 
 
 def write_encryption(config: dict) -> None:

@@ -69,7 +69,7 @@ class _Handler(BaseHTTPRequestHandler):
         if name == "server-bootstrap" and secrets.compare_digest(given, servers):
             self.answer(200, json.dumps(_bootstrap(config)).encode())
         elif name == "info" and secrets.compare_digest(given, servers):
-            self.answer(200, json.dumps({"members": etcd.members()}).encode())
+            self.answer(200, json.dumps({"members": _members(config)}).encode())
         elif name == "client-kubelet.crt" and (secrets.compare_digest(given, servers) or secrets.compare_digest(given, agents)):
             self.kubelet()
         else:
@@ -146,7 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def accept_node_password(name: str, password: str) -> bool:
-    """The first password that a Node's name comes with is the Node's, until the Node is deleted."""
+    """The first password that a Node's name comes with is the Node's, until some time after the Node is deleted."""
     path = f"/api/v1/namespaces/kube-system/secrets/{name}.node-password.k3s"
     digest = hashlib.sha256(password.encode()).hexdigest()
     api = local_api()
@@ -156,6 +156,15 @@ def accept_node_password(name: str, password: str) -> bool:
         api.call("POST", path.rpartition("/")[0], body)
         return True
     return base64.b64decode(known["data"]["hash"]).decode() == digest
+
+
+def _members(config: dict) -> list:
+    """Of etcd. Without an answer of its etcd K3s tells of itself alone, and with no id."""
+    try:
+        return etcd.members()
+    except RuntimeError:
+        ip = config["node-ip"]
+        return [{"name": etcd.member_name(config), "peerURLs": [f"https://{ip}:2380"], "clientURLs": [f"https://{ip}:2379"]}]
 
 
 def _bootstrap(config: dict) -> dict:

@@ -15,6 +15,8 @@ import tempfile
 import time
 import urllib.request
 
+import yaml
+
 VIP = os.environ["address"]
 ME = socket.gethostname()
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
@@ -23,7 +25,7 @@ NAME = "plndr-cp-lock"
 
 def client() -> tuple:
     with open(os.environ["k8s_config_file"]) as file:
-        config = json.load(file)
+        config = yaml.safe_load(file)
     cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
     context = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
