@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo synth quick test coverage clocks lint graph sizing bench tools preflight reboot snapshots snapshot restore lock pin clean
+.PHONY: help setup demo synth quick test coverage clocks lint graph sizing bench tools preflight reboot snapshots snapshot restore recover lock pin clean
 
 PIPENV_VERSION := 2026.10.3
 # The environment lives in the project and is nobody else's.
@@ -91,6 +91,9 @@ snapshot: setup ## save an etcd snapshot now (LOCATION=<name>)
 
 restore: setup ## bring the cluster back to a snapshot (LOCATION=<name> SNAPSHOT=<name or ./file>, WITHOUT=<servers that are gone>)
 	$(OPERATION) --snapshot "$(SNAPSHOT)" $(if $(WITHOUT),--without $(WITHOUT))
+
+recover: setup ## go on with what one server has, where most servers are lost (LOCATION=<name> SERVER=<name>, WITHOUT=<servers that are gone>)
+	$(OPERATION) --server "$(SERVER)" $(if $(WITHOUT),--without $(WITHOUT))
 
 lock: setup ## raise the locked versions within what Pipfile and package.json allow
 	$(PIPENV) lock --categories "packages control-app dev-packages"

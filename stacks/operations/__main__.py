@@ -1,4 +1,4 @@
-"""`python -m stacks.operations <what> <location>`: what `make preflight`, `reboot`, `snapshots`, `snapshot` and `restore` run."""
+"""`python -m stacks.operations <what> <location>`: what `make preflight`, `make restore` and the like run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stacks.config.loader import LOCATIONS, PATTERNS, LocationError, load_locati
 from stacks.operations.preflight import preflight
 from stacks.operations.reboot import reboot
 from stacks.operations.remote import PRIVATE_KEY_HELP, RemoteError, open_remotes
-from stacks.operations.restore import list_snapshots, restore, take_snapshot
+from stacks.operations.restore import list_snapshots, recover, restore, take_snapshot
 
 
 def main() -> None:
@@ -30,8 +30,12 @@ def main() -> None:
                 list_snapshots(location, remotes, console)
             elif options.what == "snapshot":
                 take_snapshot(location, remotes, console)
-            elif _agreed(location.name, options.snapshot, yes=options.yes):
-                restore(location, [remote for remote in remotes if remote.name not in options.without], options.snapshot, console)
+            elif _agreed(location.name, options):
+                left = [remote for remote in remotes if remote.name not in options.without]
+                if options.what == "restore":
+                    restore(location, left, options.snapshot, console)
+                else:
+                    recover(location, left, options.server, console)
     except (LocationError, RemoteError) as error:
         sys.exit(str(error))
 
@@ -54,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         "snapshots": "list etcd's snapshots",
         "snapshot": "save an etcd snapshot now",
         "restore": "bring the cluster back to an etcd snapshot",
+        "recover": "let the cluster go on with what one server's etcd has, where the majority is lost",
     }
     for name, text in about.items():
         command = commands.add_parser(name, help=text, description=text)
@@ -63,6 +68,9 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--server", action="append", default=[], help="only this one (may be repeated; default: all)")
         if name == "restore":
             command.add_argument("--snapshot", required=True, type=_snapshot, help="name of a snapshot on a server, or path of a file here")
+        if name == "recover":
+            command.add_argument("--server", required=True, type=_server, help="the server that goes on; the others join it again")
+        if name in ("restore", "recover"):
             command.add_argument("--without", type=lambda names: names.split(","), default=[], help="servers that are gone: s2,s3")
             command.add_argument("--yes", action="store_true", help="do not ask")
     return parser
@@ -74,10 +82,17 @@ def _snapshot(name: str) -> str:
     return name
 
 
-def _agreed(location: str, snapshot: str, *, yes: bool) -> bool:
-    if yes:
+def _server(name: str) -> str:
+    if not name:
+        raise argparse.ArgumentTypeError("name the one that goes on: make recover LOCATION=<name> SERVER=<name>")
+    return name
+
+
+def _agreed(location: str, options: argparse.Namespace) -> bool:
+    if options.yes:
         return True
-    print(f"Everything that changed in {location}'s cluster since {snapshot} will be undone, and its API is away for some minutes.")  # noqa: T201
+    lost = f"since {options.snapshot}" if options.what == "restore" else f"and {options.server}'s etcd does not have"
+    print(f"Everything that changed in {location}'s cluster {lost} will be undone, and its API is away for some minutes.")  # noqa: T201
     try:
         if input(f"Type {location} to go on: ") == location:
             return True

@@ -1,9 +1,9 @@
-"""`make snapshots` and `make restore`: etcd's snapshots, and the way back to one."""
+"""`make snapshots`, `make restore` and `make recover`: etcd's snapshots, and the ways back from a loss."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stacks.config.schema import Location
-from stacks.operations.cluster import is_ready, wait_for
+from stacks.operations.cluster import is_ready, serves_the_api, wait_for
 from stacks.operations.remote import Remote, RemoteError
 
 FOLDER = "/var/lib/rancher/k3s/server/db/snapshots"
@@ -63,12 +63,43 @@ def restore(location: Location, remotes: Sequence[Remote], snapshot: str, consol
     _check_all_answer(remotes)
     control_plane = _control_plane(remotes)
     holder, path = _find(control_plane, snapshot)
+    console.print(f"{holder.name} goes back to {path}")
+    _go_back(location, remotes, holder, {"STEP": "restore", "SNAPSHOT": path}, console)
+    console.print(
+        f"{location.name} is restored: {len(remotes)} nodes are ready. Deploy it now, so that what came after the snapshot is made again."
+    )
+
+
+def recover(location: Location, remotes: Sequence[Remote], name: str, console: Console) -> None:
+    """Let the cluster go on with what the etcd of the server *name* has, where etcd lost its majority for good; no snapshot is needed.
+
+    Raises RemoteError: no server in role `server` has that name, a server does not answer, or the API does, and nothing is
+    changed; K3s refuses, and all go on with what they had; or a later step fails, and can be taken again.
+    """
+    names = {remote.name: remote for remote in _control_plane(remotes)}
+    if name not in names:
+        raise RemoteError(f"no server in role server is named {name}; there are {', '.join(names)}")
+    _check_all_answer(remotes)
+    well = [remote.name for remote in names.values() if serves_the_api(remote)]
+    if well:
+        raise RemoteError(
+            f"the API of {', '.join(well)} is ready, so etcd has its majority; nothing was changed."
+            " A server that is not well joins again when K3s is restarted there."
+        )
+    console.print(f"{name} goes on with what its etcd has")
+    _go_back(location, remotes, names[name], {"STEP": "recover"}, console)
+    console.print(f"{location.name} goes on: {len(remotes)} nodes are ready. Deploy it now, so that servers that are gone are replaced.")
+
+
+def _go_back(location: Location, remotes: Sequence[Remote], holder: Remote, step: Mapping[str, str], console: Console) -> None:
+    """All stop, *holder* takes its *step* to be the only member of etcd, the others join it with an empty one."""
+    control_plane = _control_plane(remotes)
     others = [remote for remote in control_plane if remote is not holder]
-    console.print(f"{holder.name} goes back to {path}; {', '.join(remote.name for remote in others) or 'no other'} joins it again")
+    console.print(f"{', '.join(remote.name for remote in others) or 'no other'} joins it again")
     for remote in control_plane:
         console.print(remote.run_script("restore", {"STEP": "stop"}), end="")
     try:
-        console.print(holder.run_script("restore", {"STEP": "restore", "SNAPSHOT": path}), end="")
+        console.print(holder.run_script("restore", step), end="")
     except RemoteError:
         for remote in control_plane:
             remote.run_script("restore", {"STEP": "resume"})
@@ -80,9 +111,6 @@ def restore(location: Location, remotes: Sequence[Remote], snapshot: str, consol
         holder.run_script("restore", {"STEP": "settle", "JOIN_ADDRESS": address})
     for remote in remotes:
         wait_for(f"node {remote.name} is ready", 300, partial(is_ready, holder, remote.name))
-    console.print(
-        f"{location.name} is restored: {len(remotes)} nodes are ready. Deploy it now, so that what came after the snapshot is made again."
-    )
 
 
 def _check_all_answer(remotes: Sequence[Remote]) -> None:

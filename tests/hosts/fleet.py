@@ -14,12 +14,24 @@ from tests.hosts.lab import Host, Lab
 
 ROOT = Path(__file__).parents[2]
 VIP = "192.168.1.252"
-ADDRESSES = {"s1": "192.168.1.11", "s2": "192.168.1.12", "s3": "192.168.1.13", "a1": "192.168.1.21", "a2": "192.168.1.22"}
+ADDRESSES = {
+    **{f"s{number}": f"192.168.1.1{number}" for number in range(1, 6)},
+    **{f"a{number}": f"192.168.1.2{number}" for number in range(1, 3)},
+}
 TLS = "/var/lib/rancher/k3s/server/tls"
 ETCDCTL = (
     "/opt/engines/etcdctl --endpoints=https://127.0.0.1:2379 --command-timeout=10s"
     f" --cacert={TLS}/etcd/server-ca.crt --cert={TLS}/etcd/client.crt --key={TLS}/etcd/client.key"
 )
+KILL_YOUNG = """
+pid() { systemctl show -P MainPID k3s; }
+for seconds; do
+  until [ "$(pid)" -gt 0 ] && [ -d /var/lib/rancher/k3s/server/db/etcd/member/wal ]; do sleep 0.05; done
+  sleep "$seconds"
+  [ "$(pid)" -eq 0 ] || { kill -9 "$(pid)" && echo "$seconds" >> /root/killed-young; }
+  until [ "$(pid)" = 0 ]; do sleep 0.05; done
+done
+"""
 
 
 @dataclass
@@ -93,6 +105,11 @@ class Fleet:
         """Running servers that founded a cluster rather than join one."""
         said = {name: host.run("journalctl -u k3s -o cat --no-pager") for name, host in self.hosts.items() if host.process.poll() is None}
         return [name for name, text in said.items() if "Starting etcd for new cluster, cluster-reset=false" in text]
+
+    def kill_young(self, name: str, *seconds: float) -> None:
+        """Have K3s of a server killed so many seconds after etcd's WAL appears, at one start after another."""
+        self.hosts[name].run("cat > /root/kill-young", stdin=KILL_YOUNG)
+        self.hosts[name].run(f"systemd-run --quiet sh /root/kill-young {' '.join(map(str, seconds))}")
 
     def started(self, name: str) -> str:
         """Tells one start of K3s from another."""

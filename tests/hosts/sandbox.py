@@ -54,7 +54,7 @@ for each; do
   [ "$previous" != -o ] || out=$each
   previous=$each
 done
-case "$*" in *--cacert*ping*) [ -f /stub/down ] && exit 7; exit 0 ;; esac
+case "$*" in *--cacert*ping* | *--cacert*readyz*) [ -f /stub/down ] && exit 7; exit 0 ;; esac
 key=$(echo "$url" | sed 's|.*://||; s|[/:]|_|g')
 [ -f "/stub/web/$key" ] || exit "$(cat "/stub/web/$key.code" 2>/dev/null || echo 7)"
 if [ -n "$out" ]; then cp "/stub/web/$key" "$out"; else cat "/stub/web/$key"; fi

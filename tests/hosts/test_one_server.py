@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.hosts.deployment import Applied, Deployment, server
+from tests.hosts.fleet import Fleet
 from tests.hosts.lab import Host, Lab
+from tests.support.waiting import until
 
 K3S = "/var/lib/rancher/k3s"
 KEEPS_SECRETS = (
@@ -163,3 +165,24 @@ def test_a_server_half_installed_by_a_failed_run_is_finished_by_the_next(deploym
 
     assert applied.code == 0, applied.output
     assert s1.run("systemctl is-active k3s") == "active\n"
+
+
+def test_a_founder_killed_in_the_first_seconds_of_its_etcd_begins_anew_by_itself(lab: Lab, deployment: Deployment) -> None:
+    fleet = Fleet(lab, deployment, {"s1": "server"})
+    fleet.boot("s1")
+    fleet.kill_young("s1", 0, 0.1, 0.5, 1, 3)
+
+    applied = fleet.apply()
+
+    assert applied.code == 0, applied.output
+    assert fleet.hosts["s1"].run("cat /root/killed-young").split() == ["0", "0.1", "0.5", "1", "3"]
+    assert fleet.all_ready()
+    assert fleet.hosts["s1"].run("curl -sk https://192.168.1.11:6443/cacerts") == deployment.identity.server_ca
+    assert fleet.hosts["s1"].run(f"ls /etc/rancher/k3s/first-start {K3S}/server/db/etcd/member 2>/dev/null; true").split()[-2:] == [
+        "snap",
+        "wal",
+    ]
+    fleet.kubectl("create configmap kept")
+    fleet.hosts["s1"].run("systemctl kill -s KILL k3s")
+    until(lambda: "kept" in fleet.hosts["s1"].run("k3s kubectl get configmap", check=False), "what was ready once goes on", 60)
+    fleet.hosts["s1"].stop()

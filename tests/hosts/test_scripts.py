@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -53,7 +54,8 @@ CONFIGURE = {
     "JOIN_ADDRESS": "192.168.1.252",
 }
 FILES = {"etc/config.yaml": "new: true\n", "etc/admission.yaml": "a: b\n", "manifests/ib-admins.yaml": "kind: Binding\n"}
-LEAVE = {"API_VIP": ""}
+LEAVE = {"API_VIP": "", "STAYING": "s1"}
+FIRST_START, ETCD = f"{CONFIG}/first-start", f"{DATA}/server/db/etcd"
 
 
 @pytest.fixture
@@ -84,6 +86,15 @@ def installed(sandbox: Sandbox) -> Sandbox:
     """A founder as install.sh leaves it, with the etcd that its first start makes."""
     assert sandbox.run("install", INSTALL, IDENTITY).returncode == 0
     sandbox.write(f"{DATA}/server/tls/server-ca.crt", "server-ca crt")
+    return sandbox
+
+
+def member(sandbox: Sandbox) -> Sandbox:
+    """A founder whose K3s was ready, and runs."""
+    installed(sandbox)
+    sandbox.path(FIRST_START).unlink()
+    sandbox.write(f"{ETCD}/member/wal/0", "")
+    sandbox.write("stub/k3s-active", "")
     return sandbox
 
 
@@ -217,13 +228,27 @@ def test_a_peer_that_cannot_be_asked_stops_the_founding(sandbox: Sandbox) -> Non
 
 
 def test_a_folder_that_etcd_never_ran_in_makes_no_member(sandbox: Sandbox) -> None:
-    sandbox.write(f"{DATA}/server/db/etcd/name", "s1-12345678")
+    sandbox.write(f"{ETCD}/name", "s1-12345678")
     done = sandbox.run("install", {**INSTALL, "FOUNDER": "no"}, IDENTITY)
     assert "joins the cluster at 192.168.1.252" in done.stdout
-    sandbox.write(f"{DATA}/server/db/etcd/member/wal/0", "")
+
+
+@pytest.mark.parametrize(("founder", "begins"), [("yes", "founds the cluster"), ("no", "joins the cluster at 192.168.1.252")])
+def test_a_server_whose_k3s_was_never_ready_begins_anew_with_the_same_authorities(sandbox: Sandbox, founder: str, begins: str) -> None:
+    installed(sandbox)
+    sandbox.write(f"{ETCD}/member/wal/0", "")
+    done = sandbox.run("install", {**INSTALL, "FOUNDER": founder}, IDENTITY)
+    assert begins in done.stdout
+    assert sandbox.path(FIRST_START).is_file()
+    assert sandbox.path(f"{DATA}/server/tls/client-ca.key").read_text() == "client-ca key"
+
+
+def test_a_server_whose_k3s_was_ready_is_a_member_until_the_others_take_it_out(sandbox: Sandbox) -> None:
+    member(sandbox)
     assert "is a member already" in sandbox.run("install", {**INSTALL, "FOUNDER": "no"}, IDENTITY).stdout
-    sandbox.write(f"{DATA}/server/db/etcd/tombstone", "")
-    assert "joins the cluster" in sandbox.run("install", {**INSTALL, "FOUNDER": "no"}, IDENTITY).stdout, "the others took it out"
+    sandbox.write(f"{ETCD}/tombstone", "")
+    assert "joins the cluster" in sandbox.run("install", {**INSTALL, "FOUNDER": "no"}, IDENTITY).stdout
+    assert not sandbox.path(FIRST_START).exists(), "a Node of it was there"
 
 
 @pytest.mark.parametrize(
@@ -273,8 +298,55 @@ def test_a_server_that_becomes_an_agent_forgets_the_control_plane(sandbox: Sandb
     done = sandbox.run("install", {**INSTALL, "ROLE": "agent", "FOUNDER": "no"}, {"server-ca.crt": "CA", "agent-token": "K10x::node:y"})
     assert done.returncode == 0, done.stderr
     left = [name for name in sandbox.tree() if name.startswith((DATA, CONFIG))]
-    assert left == [f"{CONFIG}/agent-token", f"{CONFIG}/config.yaml.d/10-start.yaml", f"{CONFIG}/location-identity"]
+    assert left == [f"{CONFIG}/agent-token", f"{CONFIG}/begin.sh", f"{CONFIG}/config.yaml.d/10-start.yaml", f"{CONFIG}/location-identity"]
     assert "ExecStart=/usr/local/bin/k3s agent" in sandbox.path("etc/systemd/system/k3s.service").read_text()
+
+
+# --- begin.sh -----------------------------------------------------------------------------------------------------------
+
+LISTED: dict[str, object] = {"ID": 2, "name": "s1-12345678", "peerURLs": ["https://192.168.1.11:2380"]}
+OTHER: dict[str, object] = {"ID": 1, "name": "s2-12345678", "peerURLs": ["https://192.168.1.111:2380"]}
+
+
+def begin(sandbox: Sandbox, start: str, members: list[dict[str, object]] | None) -> bool:
+    """Whether etcd's files outlive the next start of a K3s that was never ready."""
+    installed(sandbox)
+    sandbox.write(f"{CONFIG}/config.yaml.d/10-start.yaml", start)
+    sandbox.write(f"{CONFIG}/config.yaml", "node-name: s1\nnode-ip: 192.168.1.11\n")
+    sandbox.write(f"{ETCD}/member/wal/0", "")
+    if members is not None:
+        sandbox.write("stub/web/192.168.1.252_6443_db_info", json.dumps({"members": members}))
+    assert sandbox.run("begin", {}).returncode == 0
+    return sandbox.path(f"{ETCD}/member/wal/0").exists()
+
+
+def test_a_founder_that_was_never_ready_begins_anew_at_each_start(sandbox: Sandbox) -> None:
+    assert not begin(sandbox, "cluster-init: true\n", None)
+
+
+@pytest.mark.parametrize(
+    ("members", "kept"),
+    [
+        ([OTHER, LISTED], True),
+        ([OTHER, {**LISTED, "isLearner": True}], True),
+        ([OTHER, {**LISTED, "name": ""}], True),
+        ([OTHER], False),
+        (None, True),
+        ([{"name": "s2-12345678"}], True),
+    ],
+    ids=["full member", "learner", "not yet named", "unknown", "nobody answers", "an etcd that does not answer"],
+)
+def test_a_joiner_that_was_never_ready_begins_anew_unless_etcd_may_list_it(
+    sandbox: Sandbox, members: list[dict[str, object]] | None, *, kept: bool
+) -> None:
+    assert begin(sandbox, "server: https://192.168.1.252:6443\n", members) is kept
+    assert all("K10" not in call and "server:y" not in call for call in sandbox.calls() if call.startswith("curl")), "no token in a command"
+
+
+def test_a_server_whose_k3s_was_ready_keeps_its_etcd_at_every_start(sandbox: Sandbox) -> None:
+    member(sandbox)
+    assert sandbox.run("begin", {}).returncode == 0
+    assert sandbox.path(f"{ETCD}/member/wal/0").exists()
 
 
 # --- configure.sh -------------------------------------------------------------------------------------------------------
@@ -287,9 +359,12 @@ def test_a_configured_founder_never_founds_again(sandbox: Sandbox) -> None:
     assert sandbox.path(f"{DATA}/server/tls/server-ca.crt").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_founder_without_others_keeps_its_start(sandbox: Sandbox) -> None:
+def test_a_server_without_others_has_nobody_to_join(sandbox: Sandbox) -> None:
     installed(sandbox).run("configure", {**CONFIGURE, "PEERS": ""}, FILES)
     assert start_of(sandbox) == "cluster-init: true\n"
+    sandbox.write(f"{CONFIG}/config.yaml.d/10-start.yaml", "server: https://192.168.1.12:6443\n")
+    sandbox.run("configure", {**CONFIGURE, "PEERS": ""}, FILES)
+    assert start_of(sandbox) == "cluster-init: true\n", "the others left"
 
 
 def test_a_first_configuration_that_fails_is_taken_away_and_k3s_stopped(sandbox: Sandbox) -> None:
@@ -346,8 +421,7 @@ def test_a_kubelet_that_dies_after_the_start_is_noticed_though_its_node_still_co
 
 def test_the_networks_of_a_cluster_that_lives_are_kept(sandbox: Sandbox) -> None:
     networks = "cluster-cidr: 10.42.0.0/16\nservice-cidr: 10.43.0.0/16\n"
-    installed(sandbox).run("configure", CONFIGURE, {**FILES, "etc/config.yaml": networks})
-    sandbox.write(f"{DATA}/server/db/etcd/member/wal/0", "")
+    member(sandbox).run("configure", CONFIGURE, {**FILES, "etc/config.yaml": networks})
     before = sandbox.tree()
     failed = sandbox.run("configure", CONFIGURE, {**FILES, "etc/config.yaml": networks.replace("10.43", "10.143")})
     assert failed.returncode == 1
@@ -371,13 +445,13 @@ def test_where_neither_works_both_are_said(sandbox: Sandbox) -> None:
 
 
 def test_a_member_is_not_restarted_while_another_is_down(sandbox: Sandbox) -> None:
-    installed(sandbox).run("configure", CONFIGURE, FILES)
-    sandbox.write(f"{DATA}/server/db/etcd/member/wal/0", "")
+    member(sandbox).run("configure", CONFIGURE, FILES)
     sandbox.write("stub/addresses", "192.168.1.11 192.168.1.12")
     sandbox.write("stub/down", "")
     before = sandbox.tree()
     failed = sandbox.run("configure", CONFIGURE, {**FILES, "etc/config.yaml": "newer: true\n"})
-    assert "K3s is not restarted here: the server 192.168.1.12 does not answer" in failed.stderr
+    assert "K3s is not restarted here: the API of the server 192.168.1.12 is not ready" in failed.stderr
+    assert any("client-admin.key" in call and "192.168.1.12:6443/readyz" in call for call in sandbox.calls()), "/ping is no health"
     assert sandbox.tree() == before
     sandbox.write("stub/addresses", "192.168.1.11")
     sandbox.path("stub/down").unlink()
@@ -405,6 +479,7 @@ def test_an_agent_asks_with_its_own_rights(sandbox: Sandbox) -> None:
 def retire(sandbox: Sandbox, label: str | None, installation: str = "", **behaviour: str) -> tuple[int, str, list[str]]:
     sandbox.write("stub/k3s-active", "")
     sandbox.write(f"{CONFIG}/k3s.yaml", "")
+    sandbox.write(f"{CONFIG}/server-token", "K10x::server:y")
     sandbox.write("usr/local/bin/k3s", sandbox.path("stub/k3s").read_text(), 0o755)
     if label is not None:
         sandbox.write("stub/label", label)
@@ -455,7 +530,7 @@ def test_where_no_k3s_is_nobody_can_be_let_go(sandbox: Sandbox) -> None:
     done = sandbox.run("retire", {"NODE": "a1", "INSTALLATION": "mine"})
     assert (done.returncode, "no K3s is here that could let a1 go" in done.stdout) == (0, True)
     done = sandbox.run("retire", {"NODE": "s1", "INSTALLATION": ""})
-    assert "is the only server, so nobody lets it go" in done.stdout
+    assert (done.returncode, done.stdout) == (0, ""), "nobody lets itself go"
 
 
 def test_where_k3s_is_but_does_not_run_a_successor_waits_and_a_leaver_does_not(sandbox: Sandbox) -> None:
@@ -470,6 +545,13 @@ def test_an_api_that_does_not_answer_stops_a_successor(sandbox: Sandbox) -> None
     code, said, calls = retire(sandbox, None, "mine")
     assert (code, calls) == (1, [])
     assert "cannot ask the API for node a1 (connection refused)" in said
+
+
+@pytest.mark.parametrize(("installation", "code"), [("", 0), ("mine", 1)])
+def test_a_member_of_etcd_that_outlives_its_node_is_named_with_the_way_out(sandbox: Sandbox, installation: str, code: int) -> None:
+    sandbox.write("stub/web/127.0.0.1_6443_db_info", '{"members": [{"ID": 7, "name": "a1-0123abcd"}]}')
+    done, said, _ = retire(sandbox, None, installation)
+    assert (done, "etcd still has a member of a1, whose Node is gone" in said, "make recover SERVER=s1" in said) == (code, True, True)
 
 
 # --- keep.sh, volumes.sh ------------------------------------------------------------------------------------------------
@@ -682,15 +764,60 @@ def test_a_sudo_that_asks_for_a_password_is_named_before_anything_is_changed(san
     assert sandbox.tree() == before
 
 
-# --- change-role.sh -----------------------------------------------------------------------------------------------------
+# --- step-down.sh -------------------------------------------------------------------------------------------------------
+
+HOLD = "run/systemd/system/k3s.service.d/hold.conf"
 
 
-def test_a_server_that_gets_another_role_stops_k3s_before_it_could_join_again(sandbox: Sandbox) -> None:
-    installed(sandbox)
-    sandbox.run("change-role", {"ROLE": "server"})
-    assert "systemctl disable --quiet --now k3s" not in sandbox.calls()
-    sandbox.run("change-role", {"ROLE": "agent"})
-    assert "systemctl disable --quiet --now k3s" in sandbox.calls()
+def test_a_server_that_keeps_its_role_steps_down_from_nothing(sandbox: Sandbox) -> None:
+    member(sandbox)
+    before = sandbox.tree()
+    for step in ("hold", "stop"):
+        assert sandbox.run("step-down", {"ROLE": "server", "STEP": step}).returncode == 0
+    assert sandbox.tree() == before
+    assert sandbox.path("stub/k3s-active").exists()
+
+
+@pytest.mark.parametrize("role", ["agent", ""])
+def test_a_server_that_leaves_its_role_does_not_start_again_by_itself(sandbox: Sandbox, role: str) -> None:
+    member(sandbox).run("step-down", {"ROLE": role, "STEP": "hold"})
+    assert sandbox.path(HOLD).read_text() == "[Service]\nRestart=no\n"
+    assert sandbox.path("stub/k3s-active").exists(), "its pods are still to be drained"
+    sandbox.run("step-down", {"ROLE": "server", "STEP": "hold"})
+    assert not sandbox.path(HOLD).exists(), "the change was taken back"
+
+
+def test_k3s_is_stopped_once_etcd_does_without_it(sandbox: Sandbox) -> None:
+    member(sandbox)
+    refused = sandbox.run("step-down", {"ROLE": "agent", "STEP": "stop"})
+    assert refused.returncode == 1
+    assert "is still a member of etcd, and stays a server" in refused.stderr
+    assert sandbox.path("stub/k3s-active").exists()
+    sandbox.write(f"{ETCD}/tombstone", "")
+    assert sandbox.run("step-down", {"ROLE": "agent", "STEP": "stop"}).returncode == 0
+    assert not sandbox.path("stub/k3s-active").exists()
+
+
+# --- leave.sh -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_server_that_etcd_counts_on_is_not_wiped_unless_all_leave(sandbox: Sandbox) -> None:
+    member(sandbox)
+    before = sandbox.tree()
+    refused = sandbox.run("leave", {**LEAVE, "STAYING": "s2 s11"})
+    assert refused.returncode == 1
+    assert "is still a member of etcd, and nothing was taken off it" in refused.stderr
+    assert sandbox.tree() == before
+    assert sandbox.run("leave", LEAVE).returncode == 0
+    assert not sandbox.path(ETCD).exists()
+
+
+def test_a_server_that_etcd_let_go_or_whose_k3s_is_dead_is_wiped(sandbox: Sandbox) -> None:
+    member(sandbox).write(f"{ETCD}/tombstone", "")
+    assert sandbox.run("leave", {**LEAVE, "STAYING": "s2"}).returncode == 0
+    member(sandbox).path("stub/k3s-active").unlink()
+    assert sandbox.run("leave", {**LEAVE, "STAYING": "s2"}).returncode == 0
+    assert not sandbox.path(ETCD).exists()
 
 
 # --- preflight.sh -------------------------------------------------------------------------------------------------------
@@ -731,6 +858,20 @@ def test_data_of_another_k3s_is_found_with_and_without_the_state_at_hand(sandbox
     sandbox.write(f"{CONFIG}/location-identity", "another\n")
     assert findings(sandbox)["earlier K3s"] == "problem"
     assert findings(sandbox, FINGERPRINT="")["earlier K3s"] == "ok", "whose it is cannot be told"
+
+
+def test_a_k3s_that_is_stopped_fell_out_of_etcd_or_has_no_api_is_found(sandbox: Sandbox) -> None:
+    assert "K3s" not in findings(sandbox), "a fresh machine"
+    member(sandbox).write(f"{CONFIG}/config.yaml", "")
+    assert findings(sandbox, ROLE="server")["K3s"] == "ok"
+    sandbox.write("stub/not-ready", "")
+    assert findings(sandbox, ROLE="server")["K3s"] == "problem"
+    assert findings(sandbox, ROLE="server", SILENT_PEER="warning")["K3s"] == "warning", "a deploy may be what mends it"
+    sandbox.path("stub/not-ready").unlink()
+    sandbox.write(f"{ETCD}/tombstone", "")
+    assert findings(sandbox, ROLE="server")["K3s"] == "problem"
+    sandbox.path("stub/k3s-active").unlink()
+    assert findings(sandbox)["K3s"] == "problem"
 
 
 def test_a_silent_peer_bars_a_first_deployment_and_not_a_later_one(sandbox: Sandbox) -> None:
@@ -923,6 +1064,32 @@ def test_a_snapshot_that_is_not_there_changes_nothing(sandbox: Sandbox) -> None:
     before = sandbox.tree()
     assert "there is no snapshot /root/none" in sandbox.run("restore", {"STEP": "restore", "SNAPSHOT": "/root/none"}).stderr
     assert sandbox.tree() == before
+
+
+def test_a_member_goes_on_alone_with_what_it_has_and_keeps_a_copy(sandbox: Sandbox) -> None:
+    member(sandbox).write(f"{ETCD}/member/wal/0", "old")
+    done = sandbox.run("restore", {"STEP": "recover"})
+    assert done.returncode == 0, done.stderr
+    (reset,) = [call for call in sandbox.calls() if "--cluster-reset" in call]
+    assert "restore-path" not in reset
+    (kept,) = sandbox.path(f"{DATA}/server").glob("etcd-before-restore-*")
+    assert (kept / "member/wal/0").read_text() == sandbox.path(f"{ETCD}/member/wal/0").read_text() == "old"
+    assert start_of(sandbox) == "cluster-init: true\n"
+
+
+def test_a_member_that_cannot_go_on_alone_has_what_it_had(sandbox: Sandbox) -> None:
+    member(sandbox).write("stub/no-reset", "")
+    before = sandbox.tree()
+    refused = sandbox.run("restore", {"STEP": "recover"})
+    assert refused.returncode == 1
+    assert "cannot go on alone with what etcd has here, which is as it was" in refused.stderr
+    assert sandbox.tree() == before
+
+
+def test_who_is_no_member_has_nothing_to_go_on_with(sandbox: Sandbox) -> None:
+    installed(sandbox)
+    refused = sandbox.run("restore", {"STEP": "recover"})
+    assert "is no member of etcd, so it has nothing to go on with" in refused.stderr
 
 
 # --- killed before each command -----------------------------------------------------------------------------------------

@@ -73,14 +73,14 @@ def test_servers_follow_one_after_another_then_agents_together() -> None:
         "install-s1": control_plane,
         "install-s2": [*control_plane, "configure-s1"],
         "install-s3": [*control_plane, "configure-s2"],
-        "install-g4": ["prepare-g4", "configure-s3"],
-        "install-g5": ["prepare-g5", "configure-s3"],
+        "install-g4-as-agent": ["prepare-g4", "configure-s3"],
+        "install-g5-as-agent": ["prepare-g5", "configure-s3"],
         "prepare-g5": ["retire-s1", "retire-s2", "retire-s3", "retire-g4", "retire-g5"],
         "retire-g5": ["membership"],
         "membership": ["checks"],
     }.items():
         assert only(document, "terraform_data", f"k3s_{name}")["depends_on"] == [address[each] for each in before]
-    for name in ("s1", "s2", "g4"):
+    for name in ("s1", "s2", "g4-as-agent"):
         configure = only(document, "terraform_data", f"k3s_configure-{name}")
         assert configure["triggers_replace"]["installation"] == f"${{{address[f'install-{name}']}.id}}"
 
@@ -90,17 +90,24 @@ def leaving(resource: dict[str, Any]) -> list[dict[str, Any]]:
     return [settings for item in resource["provisioner"] for settings in item.values() if settings.get("when") == "destroy"]
 
 
-def test_a_server_that_leaves_is_let_go_by_two_others_and_then_uninstalled() -> None:
-    document = cluster(machine("s1"), machine("s2"), machine("s3"), machine("g4", "agent"))
-    membership = only(document, "terraform_data", "k3s_membership")
-    helpers = {name: [helper["name"] for helper in data["helpers"]] for name, data in membership["for_each"].items()}
-    assert helpers == {"s1": ["s2", "s3"], "s2": ["s1", "s3"], "s3": ["s1", "s2"], "g4": ["s1", "s2"]}
-    asked, *steps = leaving(membership)
+def scripts_and_places(steps: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Each script that runs, and the host that it runs on."""
+    run = [step for step in steps if "inline" in step and step["inline"][-1].endswith(".sh")]
+    return [(step["inline"][-1].rpartition("/")[2].removesuffix(".sh"), step["connection"]["host"]) for step in run]
+
+
+@pytest.mark.parametrize("names", [["s1"], ["s1", "s2", "s3"]])
+def test_a_server_that_leaves_is_held_let_go_by_those_that_stay_and_uninstalled(names: list[str]) -> None:
+    staying = [machine(name) for name in names]
+    membership = only(cluster(*staying, machine("g4", "agent")), "terraform_data", "k3s_membership")
+    (asked, *steps), own = leaving(membership), "${self.input.host}"
     assert asked["command"].endswith("/keep.sh"), "before anything is done to it"
     assert "on_failure" not in asked, "a server with the only copy of a volume stops the plan"
+    assert [line.split()[0] for line in asked["environment"]["HELPERS"].splitlines()] == names
     assert all(step["on_failure"] == "continue" for step in steps), "a machine that is gone does not stop the plan"
-    scripts = [step["inline"][-1].rpartition("/")[2] for step in steps if "inline" in step and ".sh" in step["inline"][-1]]
-    assert scripts == ["retire.sh", "retire.sh", "leave.sh"]
+    retire = [("retire", server.ssh_host) for server in staying]
+    assert scripts_and_places(steps) == [("step-down", own), *retire, ("leave", own)]
+    assert f"STAYING='{' '.join(names)} g4'" in steps[-1]["inline"][-1]
 
 
 def test_a_failed_check_can_be_repeated_where_membership_is_protected() -> None:
@@ -111,11 +118,22 @@ def test_a_failed_check_can_be_repeated_where_membership_is_protected() -> None:
     assert all(step.get("when") == "destroy" for item in membership["provisioner"] for step in item.values()), "nothing can taint it"
 
 
-def test_what_had_a_servers_name_is_retired_through_two_others_and_its_other_role_stopped_at_once() -> None:
-    retire = only(cluster(machine("s1"), machine("s2"), machine("s3")), "terraform_data", "k3s_retire-s1")
-    assert [helper["name"] for helper in retire["input"]["helpers"]] == ["s2", "s3"]
-    scripts = [command.rpartition("/")[2] for command in commands(retire) if command.endswith(".sh")]
-    assert scripts == ["retire.sh", "retire.sh", "change-role.sh"]
+def test_the_order_of_the_servers_in_the_file_changes_nothing() -> None:
+    servers = [machine("s1"), machine("s2"), machine("s3")]
+
+    def triggers(*servers: Server) -> dict[str, Any]:
+        return {name: data.get("triggers_replace") for name, data in cluster(*servers)["resource"]["terraform_data"].items()}
+
+    assert triggers(*servers) == triggers(*reversed(servers))
+
+
+def test_what_had_a_servers_name_is_held_retired_through_all_others_and_stopped() -> None:
+    servers = [machine("s1"), machine("s2"), machine("s3")]
+    retire = only(cluster(*servers), "terraform_data", "k3s_retire-s1")
+    own, steps = "${self.input.host}", [settings for item in retire["provisioner"] for settings in item.values()]
+    expected = [("step-down", own), *(("retire", server.ssh_host) for server in servers[1:]), ("step-down", own)]
+    assert scripts_and_places(steps) == expected
+    assert ["STEP=hold" in command for command in commands(retire) if command.endswith("step-down.sh")] == [True, False]
 
 
 def test_a_peer_that_is_away_bars_the_first_deployment_only() -> None:
@@ -133,10 +151,6 @@ def test_a_founder_that_gets_company_is_configured_again() -> None:
 
     assert (alone(machine("s1")), alone(machine("s1"), machine("g2", "agent"))) == ("yes", "yes")
     assert alone(machine("s1"), machine("s2"), machine("s3")) == "no"
-
-
-def test_a_location_of_one_server_has_nobody_to_let_it_go() -> None:
-    assert "retire" not in json.dumps(only(cluster(machine("s1")), "terraform_data", "k3s_membership"))
 
 
 def test_the_key_that_the_end_needs_stands_in_the_state_sealed() -> None:
@@ -219,7 +233,7 @@ def test_a_moved_vip_is_told_to_those_that_join_through_it_and_not_to_the_founde
         found: dict[str, Any] = only(document, "terraform_data", f"k3s_install-{name}")["triggers_replace"]
         return found
 
-    assert triggers("192.168.1.252", "g2") != triggers("192.168.1.253", "g2")
+    assert triggers("192.168.1.252", "g2-as-agent") != triggers("192.168.1.253", "g2-as-agent")
     assert triggers("192.168.1.252", "s1") == triggers("192.168.1.253", "s1")
 
 
@@ -255,7 +269,7 @@ def test_the_first_server_founds_and_the_others_join_through_the_vip() -> None:
 
 def test_without_a_vip_agents_join_through_the_only_server() -> None:
     document = cluster(machine("s1"), machine("g2", "agent"), settings=ALONE)
-    assert "JOIN_ADDRESS=192.168.1.11" in commands(only(document, "terraform_data", "k3s_install-g2"))[-1]
+    assert "JOIN_ADDRESS=192.168.1.11" in commands(only(document, "terraform_data", "k3s_install-g2-as-agent"))[-1]
     assert "ib-kube-vip.yaml" not in manifests(ALONE)
 
 
@@ -425,7 +439,6 @@ def test_a_registrys_password_is_content_of_an_uploaded_file_and_a_new_one_confi
 def test_a_server_is_registered_with_its_labels_and_taints_and_keeps_them_by_the_api() -> None:
     own = replace(machine("s1"), labels=["rack=a1"], taints=["gpu=yes:NoSchedule"])
     document = cluster(own, machine("s2"), machine("s3"), replace(machine("g4", "agent"), labels=["rack=a2"]))
-    last = next(name for name in document["resource"]["terraform_data"] if name.startswith("k3s_configure-s3"))
 
     def labelling(name: str) -> tuple[str, str]:
         step = only(document, "terraform_data", f"k3s_configure-{name}")["provisioner"][-1]["remote-exec"]
@@ -434,9 +447,9 @@ def test_a_server_is_registered_with_its_labels_and_taints_and_keeps_them_by_the
     command, host = labelling("s1")
     assert "NODE=s1 LABELS=rack=a1 TAINTS=gpu=yes:NoSchedule sh" in command
     assert host == "${self.input.host}", "it is its own way to the API"
-    command, host = labelling("g4")
+    command, host = labelling("g4-as-agent")
     assert "NODE=g4 LABELS=rack=a2 TAINTS='' sh" in command
-    assert host == f"${{terraform_data.{last}.input.host}}", "an agent may change neither"
+    assert host == machine("s3").ssh_host, "an agent may change neither"
     assert "TAINTS=''" in labelling("s2")[0], "what was given before is taken away"
     found = files("s1", "192.168.1.11", "agent", "label", ALONE, labels=own.labels, taints=own.taints)["etc/config.yaml"]
     assert yaml.safe_load(found)["node-label"] == ["inferencebros.com/installation=label", "rack=a1"]
@@ -445,12 +458,13 @@ def test_a_server_is_registered_with_its_labels_and_taints_and_keeps_them_by_the
 
 def test_who_logs_in_stands_with_the_way_to_a_server_where_it_is_not_root() -> None:
     document = cluster(machine("s1"), replace(machine("g2", "agent"), ssh_user="ana"))
-    ways = {name: only(document, "terraform_data", f"k3s_configure-{name}")["input"] for name in ("s1", "g2")}
+    ways = {name: only(document, "terraform_data", f"k3s_configure-{name}")["input"] for name in ("s1", "g2-as-agent")}
     assert "user" not in ways["s1"], "nothing changes for a location that is there already"
-    assert ways["g2"]["user"] == "ana"
+    assert ways["g2-as-agent"]["user"] == "ana"
     assert only(document, "terraform_data", "k3s_membership")["for_each"]["g2"]["user"] == "ana"
     for resource in resources(document, "terraform_data"):
         for step in resource["provisioner"]:
             for kind, told in step.items():
-                assert kind == "local-exec" or told["connection"]["user"].startswith("${try("), "what was deployed before has no user"
+                user = told.get("connection", {}).get("user", "")
+                assert kind == "local-exec" or user.startswith(("${try(", "root")), "what was deployed before has none"
                 assert [line for line in told.get("inline", []) if " /run/" in line and not line.startswith(("$sudo", "[ "))] == []

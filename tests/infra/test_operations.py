@@ -40,14 +40,20 @@ def test_a_restore_without_a_snapshot_says_how_to_name_one(monkeypatch: pytest.M
     assert "SNAPSHOT=<name or ./file>; make snapshots lists them" in said(monkeypatch, capsys, "restore", "local", "--snapshot", "")
 
 
+def test_a_recovery_without_a_server_says_how_to_name_one(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "make recover LOCATION=<name> SERVER=<name>" in said(monkeypatch, capsys, "recover", "local", "--server", "")
+
+
 def test_a_restore_that_nobody_can_agree_to_changes_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setattr(operations, "restore", _restored)
     monkeypatch.setattr("builtins.input", _no_terminal)
+    monkeypatch.setattr(operations, "recover", _restored)
     shutil.copy(LOCATIONS / "local.toml", tmp_path)
-    text = said(monkeypatch, capsys, "restore", str(tmp_path / "local.toml"), "--snapshot", str(tmp_path / "snapshot"))
-    assert "nobody is at a terminal to agree" in text
+    location = str(tmp_path / "local.toml")
+    for command in (("restore", location, "--snapshot", str(tmp_path / "snapshot")), ("recover", location, "--server", "s1")):
+        assert "nobody is at a terminal to agree" in said(monkeypatch, capsys, *command)
 
 
 def _restored(*_: object) -> None:

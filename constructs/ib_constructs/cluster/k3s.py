@@ -28,7 +28,7 @@ PREPARING = ("prepare.sh", "packages.sh", "kernel.sh", "firewall.sh", "hosts.sh"
 
 @dataclass(frozen=True, kw_only=True)
 class K3sClusterProps:
-    """`servers`: the first in role `server` founds the cluster; the others join it.
+    """`servers`: the first by name in role `server` founds the cluster; the others join it.
 
     `ingress_ip`: address that the issuer's host name leads to; `issuer_host`: that name.
     `shared_storage`: servers are prepared for volumes that several of them mount. `gpu_runtime`: as `Gpu` has it.
@@ -72,19 +72,19 @@ class K3sCluster(Construct):
                 f"the SHA-256 of K3s {props.version} is not pinned; run `make pin` where the internet is. "
                 "Until then servers check their download against the release's own checksum file.",
             )
-        self._control_plane = [server for server in props.servers if server.role == "server"]
+        # By name, whatever their order in the file: Terraform cannot turn round who waits for whom.
+        self._control_plane = sorted((server for server in props.servers if server.role == "server"), key=lambda server: server.name)
         self._private_key = TerraformLocal(self, "ssh-private-key", props.ssh_private_key).friendly_unique_id
         membership = self._membership(self._all_checks())
         # A server that is no longer one gives up its etcd membership before the others' firewalls shut it out.
         retired = [self._retirement(server, membership) for server in props.servers if self._others(server)] or [membership]
         prepared = {server.name: self._preparation(server, retired) for server in props.servers}
-        previous: list[DataResource] = []
+        previous: list[ITerraformDependable] = []
         for server in self._control_plane:
             # etcd's ports open to a server on all others before it joins.
             prepared_servers = [prepared[each.name] for each in self._control_plane]
             previous = [self._server(server, [*prepared_servers, *previous])]
         self.ready: ITerraformDependable = previous[0]
-        self._way_to_the_api = f"terraform_data.{previous[0].friendly_unique_id}.input"
         for server in props.servers:
             if server.role == "agent":
                 self._server(server, [prepared[server.name], self.ready])
@@ -103,21 +103,20 @@ class K3sCluster(Construct):
         """One resource over all servers: only a removed `for_each` key runs its destroy-time provisioners."""
         lifecycle = TerraformResourceLifecycle(prevent_destroy=self._props.protect)
         resource = DataResource(self, "membership", depends_on=[checks], lifecycle=lifecycle)
-        members = {server.name: {**server.connection_input(), "helpers": self._helpers(server)} for server in self._props.servers}
-        resource.add_override("for_each", members)
+        resource.add_override("for_each", {server.name: server.connection_input() for server in self._props.servers})
         # Known for as long as the cluster is the same: a change would take K3s off the servers.
         seal_key = TerraformLocal(self, "seal-key", Fn.sha256(f"ssh {self._props.identity.server_password}")).friendly_unique_id
         sealed = TerraformLocal(self, "sealed-key", seal(f"local.{self._private_key}", f"local.{seal_key}"))
         more = f"api_vip = {json.dumps(self._props.settings.api_vip or '')}, private_key = local.{sealed.friendly_unique_id}"
         resource.add_override("input", f"${{merge(each.value, {{ {more} }})}}")
         resource.add_override("triggers_replace", f"${{local.{seal_key}}}")
-        steps: list[Provisioner] = []
-        if len(self._props.servers) > 1:
-            steps.append(check_volumes(self._scripts, unseal_unmarked("self.input.private_key", "self.triggers_replace")))
-            # The second helper finds nothing to do, unless the first could not.
-            for helper in ("self.input.helpers[0]", "self.input.helpers[1]"):
-                steps += self._retire(helper, installation="", leaving=True)
-        environment = {"SERVER_NAME": "${self.input.name}", "API_VIP": "${self.input.api_vip}"}
+        # Written into the configuration that the server is no longer in: who lets it go are those that stay.
+        key = unseal_unmarked("self.input.private_key", "self.triggers_replace")
+        steps = [check_volumes(self._scripts, key, self._control_plane), *self._step_down("hold", role="", leaving=True)]
+        for helper in self._control_plane:
+            steps += self._retire(helper, installation="", leaving=True)
+        staying = " ".join(server.name for server in self._props.servers)
+        environment = {"SERVER_NAME": "${self.input.name}", "API_VIP": "${self.input.api_vip}", "STAYING": staying}
         resource.add_override("provisioner", [*steps, *self._run("leave", environment, leaving=True)])
         return resource
 
@@ -127,23 +126,24 @@ class K3sCluster(Construct):
         environment: Mapping[str, str],
         *,
         files: Mapping[str, str] | None = None,
-        at: str = "self.input",
+        on: Server | None = None,
         leaving: bool = False,
     ) -> list[Provisioner]:
+        """On the resource's own server, or *on* another."""
         key = unseal("self.input.private_key", "self.triggers_replace") if leaving else f"${{local.{self._private_key}}}"
-        return run_script(self._scripts, script, environment, private_key=key, files=files, at=at, leaving=leaving)
+        return run_script(self._scripts, script, environment, private_key=key, files=files, on=on, leaving=leaving)
 
     def _others(self, server: Server) -> list[Server]:
         return [other for other in self._control_plane if other is not server]
 
-    def _helpers(self, server: Server) -> list[dict[str, Any]]:
-        """Two servers, the same one twice if need be, through which the API is reached while *server* leaves."""
-        others = self._others(server) or [server]
-        return [others[0].connection_input(), others[1 % len(others)].connection_input()]
+    def _retire(self, helper: Server, installation: str, *, leaving: bool = False) -> list[Provisioner]:
+        """Where another helper did it already, there is nothing to do; each may be off, or new itself and know nothing."""
+        environment = {"SERVER_NAME": helper.name, "NODE": "${self.input.name}", "INSTALLATION": installation}
+        return self._run("retire", environment, on=helper, leaving=leaving)
 
-    def _retire(self, helper: str, installation: str, *, leaving: bool = False) -> list[Provisioner]:
-        environment = {"SERVER_NAME": f"${{{helper}.name}}", "NODE": "${self.input.name}", "INSTALLATION": installation}
-        return self._run("retire", environment, at=helper, leaving=leaving)
+    def _step_down(self, step: Literal["hold", "stop"], role: str, *, leaving: bool = False) -> list[Provisioner]:
+        environment = {"SERVER_NAME": "${self.input.name}", "ROLE": role, "STEP": step}
+        return self._run("step-down", environment, leaving=leaving)
 
     def _preflight_environment(self, server: Server) -> dict[str, str]:
         props = self._props
@@ -168,10 +168,9 @@ class K3sCluster(Construct):
         label = _installation_label(server)
         triggers = {"installation": label, "identity": self._props.identity.fingerprint}
         resource = DataResource(self, f"retire-{server.name}", depends_on=[membership], triggers_replace=triggers)
-        resource.add_override("input", {**server.connection_input(), "helpers": self._helpers(server)})
-        # Each may be new itself, and know nothing.
-        steps = [step for helper in ("self.input.helpers[0]", "self.input.helpers[1]") for step in self._retire(helper, label)]
-        steps += self._run("change-role", {"SERVER_NAME": server.name, "ROLE": server.role})
+        resource.add_override("input", server.connection_input())
+        retire = [step for helper in self._others(server) for step in self._retire(helper, label)]
+        steps = [*self._step_down("hold", server.role), *retire, *self._step_down("stop", server.role)]
         resource.add_override("provisioner", steps)
         return resource
 
@@ -202,13 +201,12 @@ class K3sCluster(Construct):
 
     def _installation(self, server: Server, waits_for: Sequence[ITerraformDependable]) -> DataResource:
         props, founder = self._props, server is self._control_plane[0]
-        # A change of any of these replaces the installation: another cluster, K3s or role, or a machine installed anew.
+        # A change of any of these replaces the installation: another cluster or K3s, or a machine installed anew.
         triggers: dict[str, Any] = {
             "identity": props.identity.fingerprint,
             "version": props.version,
-            "role": server.role,
             "host_key": server.ssh_host_key,
-            "unit": _digest([(SCRIPTS / "k3s.service").read_text()]),
+            "unit": _digest([(SCRIPTS / name).read_text() for name in ("k3s.service", "begin.sh")]),
         }
         if not founder:
             triggers["join"] = self._join_address(server)
@@ -225,7 +223,7 @@ class K3sCluster(Construct):
             "K3S_SHA256": props.binary_sha256 or "",
             "IMAGES_SHA256": props.images_sha256 or "",
         }
-        resource = DataResource(self, f"install-{server.name}", depends_on=list(waits_for), triggers_replace=triggers)
+        resource = DataResource(self, _step("install", server), depends_on=list(waits_for), triggers_replace=triggers)
         resource.add_override("input", server.connection_input())
         # A server that is away stops no other's installation; what needs a majority looks for itself.
         steps = self._checks(self._preflight_environment(server), silent_peer="warning")
@@ -261,7 +259,7 @@ class K3sCluster(Construct):
             "PEERS": " ".join(peer.ip for peer in self._others(server)),
             "JOIN_ADDRESS": self._join_address(server),
         }
-        resource = DataResource(self, f"configure-{server.name}", triggers_replace=triggers)
+        resource = DataResource(self, _step("configure", server), triggers_replace=triggers)
         resource.add_override("input", server.connection_input())
         resource.add_override(
             "provisioner", [check_reachable(self._scripts), *self._run("configure", environment, files=files), *self._labelling(server)]
@@ -270,9 +268,9 @@ class K3sCluster(Construct):
 
     def _labelling(self, server: Server) -> list[Provisioner]:
         """K3s gives taints at the first registration only, and takes no label away. An agent may not do either itself."""
-        at = "self.input" if server.role == "server" else self._way_to_the_api
+        on = None if server.role == "server" else self._control_plane[-1]
         given = {"LABELS": " ".join(server.labels), "TAINTS": " ".join(server.taints)}
-        return self._run("label-node", {"SERVER_NAME": f"${{{at}.name}}", "NODE": server.name, **given}, at=at)
+        return self._run("label-node", {"SERVER_NAME": (on or server).name, "NODE": server.name, **given}, on=on)
 
 
 def preflight_environment(  # noqa: PLR0913 - of whom, among whom, and what it is checked for
@@ -290,6 +288,11 @@ def preflight_environment(  # noqa: PLR0913 - of whom, among whom, and what it i
         "SHARED_STORAGE": _yes(shared_storage),
         "GPU_RUNTIME": gpu_runtime,
     }
+
+
+def _step(what: str, server: Server) -> str:
+    """Another resource in each role: agents wait for servers, and a server that changes its role for those that waited for it."""
+    return f"{what}-{server.name}" if server.role == "server" else f"{what}-{server.name}-as-agent"
 
 
 def _installation_label(server: Server) -> str:

@@ -15,25 +15,29 @@ from typing import Any
 from cdktf import Fn
 
 
-def connection(private_key: str, at: str = "self.input") -> dict[str, Any]:
-    """The way to the server whose `connection_input` stands at *at*."""
+def connection(private_key: str, on: Server | None = None) -> dict[str, Any]:
+    """The way to the server whose `connection_input` is the resource's input, or to the one that is given."""
+    # In the state only where it is not root, so that what was deployed before there was a choice can still leave.
+    user = on.ssh_user if on else '${try(self.input.user, "root")}'
     return {
         "type": "ssh",
-        "user": f"${{{_user(at)}}}",
-        "host": f"${{{at}.host}}",
-        "port": f"${{{at}.port}}",
+        "user": user,
+        "host": on.ssh_host if on else "${self.input.host}",
+        "port": on.ssh_port if on else "${self.input.port}",
         "private_key": private_key,
-        "host_key": f"${{{at}.host_key}}",
+        "host_key": on.ssh_host_key if on else "${self.input.host_key}",
         "agent": False,
         "timeout": "30s",
         # Terraform's default is /tmp, which may be noexec, with mode 0777.
-        "script_path": f'${{{_user(at)} == "root" ? "/root" : "/home/${{{_user(at)}}}"}}/.terraform-%RAND%.sh',
+        "script_path": f"{_home(on)}/.terraform-%RAND%.sh",
     }
 
 
-def _user(at: str) -> str:
-    """Who logs in. In the state only where it is not root, so that what was deployed before there was a choice can still leave."""
-    return f'try({at}.user, "root")'
+def _home(on: Server | None) -> str:
+    """Where whoever logs in may write."""
+    if on:
+        return "/root" if on.ssh_user == "root" else f"/home/{on.ssh_user}"
+    return '${try(self.input.user, "root") == "root" ? "/root" : "/home/${try(self.input.user, "root")}"}'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,19 +88,16 @@ def check_reachable(scripts: str) -> Provisioner:
     return {"local-exec": {"command": f"sh {scripts}/reach.sh", "environment": environment}}
 
 
-def check_volumes(scripts: str, private_key: str) -> Provisioner:
+def check_volumes(scripts: str, private_key: str, helpers: Sequence[Server]) -> Provisioner:
     """On Terraform's own machine, before a server leaves: fails where it would take the only copy of a volume with it.
 
     Not a `remote-exec`, which could not tell a server that says no from one that does not answer. *private_key* is not marked as
-    a secret.
+    a secret. *helpers*: those that are asked.
     """
-    helpers = "\n".join(
-        f"${{{at}.name}} ${{{_user(at)}}} ${{{at}.host}} ${{{at}.port}} ${{{at}.host_key}}"
-        for at in ("self.input.helpers[0]", "self.input.helpers[1]")
-    )
+    lines = [f"{helper.name} {helper.ssh_user} {helper.ssh_host} {helper.ssh_port} {helper.ssh_host_key}" for helper in helpers]
     environment = {
         "NODE": "${self.input.name}",
-        "HELPERS": helpers,
+        "HELPERS": "\n".join(lines),
         "SSH_PRIVATE_KEY": private_key,
     }
     return {"local-exec": {"command": f"sh {scripts}/keep.sh", "environment": environment, "when": "destroy"}}
@@ -109,14 +110,14 @@ def run_script(  # noqa: PLR0913 - what is run, with what, where and when
     *,
     private_key: str,
     files: Mapping[str, str] | None = None,
-    at: str = "self.input",
+    on: Server | None = None,
     leaving: bool = False,
 ) -> list[Provisioner]:
     """Upload the scripts (and *files*) to a 0700 directory in memory and run one of them; it removes the directory.
 
     *files* may hold secrets, *environment* may not: it is part of the command, so that the output stays visible.
     A timer removes the directory when the run is killed before the script can.
-    *at*: where the `connection_input` of the server to run on stands.
+    *on*: the server to run on, where it is not the resource's own.
     With *leaving* this happens when the resource is destroyed, and a server that is gone does not stop the plan.
     """
     subject = f"{script}-${{self.input.name}}"  # one server may work for several at a time
@@ -139,7 +140,7 @@ def run_script(  # noqa: PLR0913 - what is run, with what, where and when
     steps.append({"remote-exec": {"inline": [BECOME_ROOT[0], f"$sudo env {variables} sh {stage}/{script}.sh"]}})
     for step in steps:
         for settings in step.values():
-            settings.update(connection=connection(private_key, at))
+            settings.update(connection=connection(private_key, on))
             if leaving:
                 settings.update(when="destroy", on_failure="continue")
     return steps

@@ -12,6 +12,7 @@ MANIFESTS=$K3S_DATA/server/manifests
 PREVIOUS=$K3S_CONFIG/previous
 API=https://127.0.0.1:6443
 CA=$K3S_DATA/server/tls/server-ca.crt
+ADMIN=$K3S_DATA/server/tls/client-admin
 
 # Of K3s's configuration, what this script writes; config.yaml.d/ also has what install.sh does.
 FILES="config.yaml registries.yaml ${K3S_INTERFACE#"$K3S_CONFIG/"} $CONTROL_PLANE_FILES"
@@ -87,8 +88,9 @@ check_others_are_up() {
   for peer in $PEERS; do
     in_cluster=$("$K3S_BIN" kubectl get nodes -l node-role.kubernetes.io/etcd -o 'jsonpath={.items[*].status.addresses[*].address}' 2>/dev/null) || return 0
     case " $in_cluster " in *" $peer "*) ;; *) continue ;; esac
-    curl -sf --max-time 10 --cacert "$CA" -o /dev/null "https://$peer:6443/ping" ||
-      die "K3s is not restarted here: the server $peer does not answer, and etcd could lose its majority." \
+    # /ping answers without etcd, too.
+    curl -sf --max-time 10 --cacert "$CA" --cert "$ADMIN.crt" --key "$ADMIN.key" -o /dev/null "https://$peer:6443/readyz" ||
+      die "K3s is not restarted here: the API of the server $peer is not ready, and etcd could lose its majority." \
         "Repair that server first, or take it out of the location file."
   done
 }
@@ -154,16 +156,17 @@ fall_back() {
   die "K3s does not come up with the new configuration; it runs with the last one again"
 }
 
-# Founding is over. Were this member ever taken out of etcd by the others, K3s would start afresh by this file,
-# and with cluster-init still in it found a second cluster.
-never_found_again() {
-  [ -n "$PEERS" ] && [ -f "$K3S_START" ] || return 0
-  echo "server: https://$JOIN_ADDRESS:6443" | write_file "$K3S_START" 0600 || true
+# Among others a server that they took out of etcd joins again by this file, and with cluster-init in it would not start.
+# By itself it has nobody to ask, and the address of one that left may be another machine's.
+write_start() {
+  if [ -n "$PEERS" ]; then start="server: https://$JOIN_ADDRESS:6443"; else start="cluster-init: true"; fi
+  echo "$start" | write_file "$K3S_START" 0600 || true
 }
 
 check_others_are_up
 patience=1
-[ "$ROLE" != server ] || is_member || patience=90
+# K3s waits for a joiner of this name that died until the others let it go, which takes them five minutes.
+[ "$ROLE" != server ] || is_member || patience=400
 unpack_bundle "$STAGE/files"
 check_cluster_networks_stay
 add_interface
@@ -172,7 +175,7 @@ install_files "$STAGE/files"
 start || fall_back
 if [ "$ROLE" = server ]; then
   delete_withdrawn
-  never_found_again
+  write_start
   # K3s writes its certificates readable by all (CIS 1.1.20).
   find "$K3S_DATA/server/tls" -name '*.crt' -exec chmod 0600 {} +
 fi

@@ -71,6 +71,8 @@ decide_start() {
     say "is a member already"
     return
   fi
+  # A member that was taken out by others had a Node.
+  [ -d "$K3S_DATA/server/db/etcd/member/wal" ] || : > "$K3S_FIRST_START"
   if [ "$FOUNDER" = yes ]; then
     member=$(find_cluster)
     if [ -z "$member" ]; then
@@ -91,7 +93,7 @@ decide_start() {
 forget_control_plane() {
   [ -f "$K3S_CONFIG/server-token" ] || return 0
   systemctl stop k3s || true
-  rm -rf "$K3S_DATA/server" "$K3S_CONFIG/authorities.sha256" "$K3S_CONFIG/k3s.yaml"
+  rm -rf "$K3S_DATA/server" "$K3S_CONFIG/authorities.sha256" "$K3S_CONFIG/k3s.yaml" "$K3S_FIRST_START"
   for file in $CONTROL_PLANE_FILES; do rm -f "$K3S_CONFIG/$file"; done
   # Last: it says that there is something to forget.
   rm -f "$K3S_CONFIG/server-token"
@@ -131,7 +133,8 @@ install_images() {
 install_unit() {
   sed "s/@ROLE@/$ROLE/" "$STAGE/k3s.service" > "$K3S_UNIT"
   chmod 0644 "$K3S_UNIT"
-  systemctl daemon-reload
+  install -m 0755 "$STAGE/begin.sh" "$K3S_CONFIG/begin.sh"
+  release_k3s
   systemctl enable --quiet k3s
 }
 

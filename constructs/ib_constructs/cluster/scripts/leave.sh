@@ -1,6 +1,7 @@
 #!/bin/sh
 # Takes K3s off a server that leaves the location, with all of its data, and what prepare.sh did. Never depends on the API.
-# Needs SERVER_NAME, API_VIP (may be empty).
+# Needs SERVER_NAME, API_VIP (may be empty), STAYING (names of the servers that the location has from now on; this one among
+# them where all leave).
 set -eu
 STAGE=$(dirname "$0")
 . "$STAGE/lib.sh"
@@ -46,6 +47,14 @@ remove_packet_rules() {
   done
 }
 
+case " $STAYING " in
+  *" $SERVER_NAME "*) ;;
+  *)
+    wait_until_let_go ||
+      die "is still a member of etcd, and nothing was taken off it: wiped now, it could take the majority along. Put it back into the" \
+        "location file, start K3s on all servers in role server, deploy, and take it out again. Where the location is to end: destroy it."
+    ;;
+esac
 systemctl disable --now --quiet k3s 2>/dev/null || true
 stop_pods
 release_vip
@@ -62,7 +71,7 @@ remove_packages
 rm -rf "$PREPARED"
 [ ! -d "$K3S_DATA" ] || find "$K3S_DATA" -mindepth 1 -delete
 rmdir "$K3S_DATA" 2>/dev/null || true
-rm -rf "$K3S_UNIT" "$K3S_BIN" "$K3S_BIN.new" "$K3S_CONFIG" /run/k3s /var/lib/kubelet /var/lib/cni \
+rm -rf "$K3S_UNIT" "${K3S_HOLD%/*}" "$K3S_BIN" "$K3S_BIN.new" "$K3S_CONFIG" /run/k3s /var/lib/kubelet /var/lib/cni \
   /etc/rancher/node /run/inference-platform/retire.lock
 rmdir /etc/rancher /var/lib/rancher 2>/dev/null || true # another's files may be in there
 systemctl daemon-reload

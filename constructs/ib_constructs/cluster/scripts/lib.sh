@@ -7,6 +7,10 @@ K3S_CONFIG=/etc/rancher/k3s
 K3S_DATA=/var/lib/rancher/k3s
 K3S_START=$K3S_CONFIG/config.yaml.d/10-start.yaml
 K3S_INTERFACE=$K3S_CONFIG/config.yaml.d/20-interface.yaml
+# Stands from before the first start of a server's K3s until it was ready: the unit takes it away.
+K3S_FIRST_START=$K3S_CONFIG/first-start
+# Keeps systemd from starting K3s again.
+K3S_HOLD=/run/systemd/system/k3s.service.d/hold.conf
 FINGERPRINT_FILE=$K3S_CONFIG/location-identity
 # Configuration that only servers in role server have.
 CONTROL_PLANE_FILES="admission.yaml audit-policy.yaml authentication.yaml event-rate-limit.yaml"
@@ -55,9 +59,23 @@ k3s_data() {
   find "$K3S_DATA" -mindepth 1 -maxdepth 1 ! -name lost+found 2>/dev/null
 }
 
-# Is this server a member of the cluster's etcd? K3s makes the folder db/etcd before etcd ever ran.
+# Is this server a member of the cluster's etcd? The files alone do not say: etcd's are there before K3s's own data is in them.
 is_member() {
-  [ -d "$K3S_DATA/server/db/etcd/member/wal" ] && [ ! -f "$K3S_DATA/server/db/etcd/tombstone" ]
+  [ -d "$K3S_DATA/server/db/etcd/member/wal" ] && [ ! -f "$K3S_FIRST_START" ] && ! was_let_go
+}
+
+# Did the others take it out of etcd? K3s writes that down, and goes on without etcd until it is restarted.
+was_let_go() {
+  [ -f "$K3S_DATA/server/db/etcd/tombstone" ]
+}
+
+wait_until_let_go() {
+  ! is_member || ! systemctl is-active --quiet k3s || wait_for "the others take $SERVER_NAME out of etcd" 90 was_let_go
+}
+
+release_k3s() {
+  rm -f "$K3S_HOLD"
+  systemctl daemon-reload
 }
 
 # Why the K3s data on this server is not this location's, or nothing.
@@ -85,7 +103,7 @@ wait_for() {
 }
 
 # start_k3s <start|restart> <seconds>: the unit is of type notify, so systemctl returns when K3s says that it is ready, or
-# has exited. A joiner exits while etcd settles ("unhealthy cluster"), and systemd starts it again: so long may that take.
+# has exited. One that may succeed later exits as well, and systemd starts it again: so long may that take.
 start_k3s() {
   timeout 300 systemctl "$1" k3s || wait_for "K3s starts" "$2" systemctl is-active --quiet k3s
 }

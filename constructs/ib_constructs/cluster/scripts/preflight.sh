@@ -110,6 +110,23 @@ check_data() {
   fi
 }
 
+# K3s goes on, and answers /ping, when the others took it out of etcd or etcd lost its majority.
+check_k3s() {
+  [ -f "$K3S_CONFIG/config.yaml" ] || return 0
+  state=$SILENT_PEER
+  if ! systemctl is-active --quiet k3s; then
+    result K3s "$state" "K3s does not run" "Start it: systemctl start k3s; journalctl -u k3s says what keeps it."
+  elif was_let_go; then
+    result K3s "$state" "K3s runs without etcd, since its Node was deleted" \
+      "Restart it, and it joins again: systemctl restart k3s. So does a deploy that changes its configuration."
+  elif [ "$ROLE" = server ] && ! timeout 30 "$K3S_BIN" kubectl --request-timeout=20s get --raw /readyz >/dev/null 2>&1; then
+    result K3s "$state" "its API is not ready" \
+      "Start K3s on the other servers. Where most of those in role server are lost for good: make recover SERVER=$SERVER_NAME."
+  else
+    result K3s ok "K3s runs"
+  fi
+}
+
 check_ports() {
   ! systemctl is-active --quiet k3s || return 0
   [ "$ROLE" = server ] && ports="6443 6444 2379 2380 10250" || ports=10250
@@ -279,6 +296,7 @@ check_kernel
 check_identity
 check_data
 check_left_behind
+check_k3s
 check_ports
 if command -v curl >/dev/null; then
   check_network

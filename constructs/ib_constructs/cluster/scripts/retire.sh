@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs on another server, whose K3s is the way to the API: drains a Node and deletes it, and with it the etcd member.
+# Runs on a server that stays, whose K3s is the way to the API: drains a Node and deletes it, and with it the etcd member.
 # Needs SERVER_NAME (the server it runs on), NODE, INSTALLATION (a Node that carries this label value stays; empty: none does,
 # and what cannot be done is left, since the location goes on without the server).
 set -eu
@@ -14,7 +14,7 @@ kubectl() {
 # To go on, a server that takes this name needs what had it before to be gone.
 give_up() {
   say "$*" >&2
-  [ -z "$INSTALLATION" ] || exit 1
+  if [ -z "$INSTALLATION" ]; then exit 0; else exit 1; fi
 }
 
 # A Node that is gone already, or is this very installation's, is left alone.
@@ -26,6 +26,13 @@ is_to_go() {
   [ -z "$INSTALLATION" ] || [ "$label" != "$INSTALLATION" ]
 }
 
+# Does etcd list a member of that name? Asked as a server that joins asks.
+is_listed() {
+  printf 'user = "%s"\n' "$(sed 's/.*:://' "$K3S_CONFIG/server-token")" |
+    curl -sf --max-time 10 --config - --cacert "$K3S_DATA/server/tls/server-ca.crt" https://127.0.0.1:6443/db/info |
+    grep -q "\"name\": *\"$NODE-[0-9a-f]*\""
+}
+
 drain() {
   say "drains $NODE (at most 60 s)"
   kubectl drain "$NODE" --ignore-daemonsets --delete-emptydir-data --force --timeout=60s >"$STAGE/drain.log" 2>&1 && return
@@ -34,21 +41,18 @@ drain() {
   grep -i 'error\|disruption budget' "$STAGE/drain.log" | sort -u >&2 || tail -n 5 "$STAGE/drain.log" >&2
 }
 
-if [ "$NODE" = "$SERVER_NAME" ]; then
-  say "is the only server, so nobody lets it go"
-  exit 0
-fi
+# Where the whole location ends, every server is asked of every one.
+[ "$NODE" != "$SERVER_NAME" ] || exit 0
 if [ ! -f "$K3S_CONFIG/k3s.yaml" ]; then
   say "no K3s is here that could let $NODE go"
   exit 0
 fi
 if ! systemctl is-active --quiet k3s; then
   give_up "K3s does not run here, so that node $NODE may still be there. Start it (systemctl start k3s) and deploy again."
-  exit 0
 fi
 # One Node after another: etcd must find a majority for each member that leaves.
 exec 9> /run/inference-platform/retire.lock
-flock -w 240 9 || die "another removal of a node has not come to an end in 240 s"
+flock -w 600 9 || die "another removal of a node has not come to an end in 600 s"
 if is_to_go; then
   drain
   # Returns when K3s's controllers have let go, the etcd member included.
@@ -58,4 +62,10 @@ if is_to_go; then
     cat "$STAGE/delete.log" >&2
     give_up "node $NODE is still there. When the cluster is well: kubectl delete node $NODE"
   fi
+elif [ -n "$label" ]; then
+  exit 0
+fi
+if is_listed; then
+  give_up "etcd still has a member of $NODE, whose Node is gone. It goes by itself within five minutes if it never was a full one;" \
+    "deploy again then. If it stays: make recover SERVER=$SERVER_NAME"
 fi
