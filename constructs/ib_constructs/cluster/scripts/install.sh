@@ -133,7 +133,7 @@ install_images() {
 install_unit() {
   sed "s/@ROLE@/$ROLE/" "$STAGE/k3s.service" > "$K3S_UNIT"
   chmod 0644 "$K3S_UNIT"
-  install -m 0755 "$STAGE/begin.sh" "$K3S_CONFIG/begin.sh"
+  install -m 0700 "$STAGE/begin.sh" "$K3S_CONFIG/begin.sh"
   release_k3s
   systemctl enable --quiet k3s
 }
