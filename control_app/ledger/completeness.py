@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -101,14 +102,23 @@ class Completeness:
             unused[key] += used.unused
             unrated[key] += used.unrated
         connection = self._db.connection
-        gaps, lost = self._gaps(within, "success", short(connection, first, end)), self._gaps(within, "cancelled", [])
+        pauses = connection.execute(
+            "SELECT first, last FROM pauses WHERE last >= ? AND first < ? ORDER BY first", [first - 1, end]
+        ).fetchall()
+        begin = min([first, *(start for start, _ in pauses)]) - BEFORE
+        sums = {outcome: connection.execute(_SUMS, [first, end, outcome, begin]).fetchall() for outcome in _COMPARED}
+        more = {outcome: [key for key, _, _, is_more in found if is_more] for outcome, found in sums.items()}
+        gaps = self._gaps(within, "success", begin, pauses, more["success"], short(connection, first, end))
+        lost = self._gaps(within, "cancelled", begin, pauses, more["cancelled"], [])
         verdicts = [
             KeyVerdict(key, logged, counted, unused[key], unrated[key], gaps[key])
-            for key, logged, counted in connection.execute(_COUNTED, [first, end, "success"])
+            for key, logged, counted, _ in sums["success"]
+            if logged is not None
         ]
         cancelled = [
             KeyVerdict(key, logged, counted, 0, 0, lost[key], "cancelled")
-            for key, logged, counted in connection.execute(_COUNTED, [first, end, "cancelled"])
+            for key, logged, counted, _ in sums["cancelled"]
+            if logged is not None
         ]
         dropped = self._db.connection.execute(
             "SELECT coalesce(sum(requests), 0) FROM dropped WHERE hour >= ? AND hour < ?", [first, end]
@@ -117,18 +127,26 @@ class Completeness:
         models = list(by_model(connection, within))
         return Verdict(within, complete_through(self._db), dropped, spans, ends, verdicts, cancelled, models, usage)
 
-    def _gaps(self, within: Range, outcome: Outcome, known: Iterable[tuple[KeyNo, int, int]]) -> Mapping[KeyNo, list[Gap]]:
-        """What is missing of an *outcome* by keys. *known*: of successes of hours in which a process began."""
+    def _gaps(  # noqa: PLR0913, PLR0917 (what is looked at, and what is known of it)
+        self,
+        within: Range,
+        outcome: Outcome,
+        begin: int,
+        pauses: Sequence[tuple[int, int]],
+        more: Sequence[KeyNo],
+        known: Iterable[tuple[KeyNo, int, int]],
+    ) -> Mapping[KeyNo, list[Gap]]:
+        """What is missing of an *outcome* by keys.
+
+        *begin*: the first hour that may matter. *more*: keys of which an hour counted more than it logged. *known*: of successes of
+        hours in which a process began.
+        """
         first, end = within.start // HOUR, within.end // HOUR
         connection = self._db.connection
-        pauses = connection.execute(
-            "SELECT first, last FROM pauses WHERE last >= ? AND first < ? ORDER BY first", [first - 1, end]
-        ).fetchall()
         of_two = parted(begun(connection))
         uncounted_to = (counting_since(self._db) or 0) // HOUR
-        begin = min([first, *(start for start, _ in pauses)]) - BEFORE
         found = [(key, hour, hour, lost) for key, hour, lost in known]
-        for key, rows in groupby(connection.execute(SHORT, [first, end, outcome, begin]), lambda row: row[0]):
+        for key, rows in groupby(connection.execute(SHORT, [None, end, outcome, begin, json.dumps(more)]), lambda row: row[0]):
             hours = (Unit(hour, hour, logged, counted, hour in of_two or hour <= uncounted_to) for _, hour, logged, counted in rows)
             for unit, lost in missing(units(hours, pauses)):
                 is_left_out = outcome == "success" and unit.first in of_two and unit[:2] not in pauses
@@ -140,9 +158,12 @@ class Completeness:
         return gaps
 
 
+_COMPARED: Sequence[Outcome] = ("success", "cancelled")
 # Key by key, or all hours ever would be read.
-_HOURS = "FROM keys k CROSS JOIN hours h ON h.key = k.id AND h.outcome = ?3 AND h.hour >= ?1 AND h.hour < ?2"
-_COUNTED = f"SELECT k.id, sum(h.logged), sum(h.counted) {_HOURS} GROUP BY k.id"
+_HOURS = "CROSS JOIN hours h ON h.key = k.id AND h.outcome = ?3 AND h.hour >= ?4 AND h.hour < ?2"
+# One look at each hour says also which keys need none hour by hour.
+_SUMS = f"""SELECT k.id, sum(h.logged) FILTER (WHERE h.hour >= ?1), sum(h.counted) FILTER (WHERE h.hour >= ?1),
+  max(h.counted - h.logged) > 0 FROM keys k {_HOURS} GROUP BY k.id"""
 MAY_LACK = """EXISTS (SELECT 1 FROM hours h LEFT JOIN hours b ON b.key = h.key AND b.hour = h.hour - 1 AND b.outcome = h.outcome
     AND NOT EXISTS (SELECT 1 FROM pauses p WHERE p.first <= h.hour AND p.last >= h.hour)
   WHERE h.key = k.id AND h.outcome = ?3 AND h.hour >= ?4 AND h.hour < ?2
@@ -152,6 +173,7 @@ MAY_LACK = """EXISTS (SELECT 1 FROM hours h LEFT JOIN hours b ON b.key = h.key A
 A loss is what an hour counted more than it logged, beyond what was under way when it began: at least as much as the hour before logged
 and did not count. Hours that nobody read are one, so that none of them is beyond doubt that counted more than it logged.
 """
-SHORT = f"""SELECT k.id, h.hour, h.logged, h.counted FROM (SELECT id FROM keys k WHERE {MAY_LACK}) k
-  CROSS JOIN hours h ON h.key = k.id AND h.outcome = ?3 AND h.hour >= ?4 AND h.hour < ?2 ORDER BY 1, 2"""
-"""All hours of such keys."""
+AMONG = "k.id IN (SELECT value FROM json_each(?5))"
+SHORT = f"""SELECT k.id, h.hour, h.logged, h.counted FROM (SELECT id FROM keys k WHERE {AMONG} AND {MAY_LACK}) k
+  {_HOURS} ORDER BY 1, 2"""
+"""All hours of such keys, among those of which an hour counted more than it logged."""

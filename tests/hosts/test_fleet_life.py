@@ -94,7 +94,9 @@ def test_no_server_is_restarted_while_another_is_away(fleet: Fleet) -> None:
     failed = fleet.apply()
 
     assert failed.code == 1
-    assert "s1: K3s is not restarted here: the API of the server 192.168.1.13 is not ready, and etcd could lose its majority." in failed.output
+    assert (
+        "s1: K3s is not restarted here: the API of the server 192.168.1.13 is not ready, and etcd could lose its majority." in failed.output
+    )
     assert fleet.started("s1") == before
     fleet.hosts["s3"].run("systemctl start k3s")
     applied = fleet.apply()

@@ -522,7 +522,7 @@ def test_leaving_out_keys_that_can_lack_nothing_changes_no_verdict(used: Gateway
     connection.execute("UPDATE readings SET first_at = ?", [(first + counting) * HOUR])
     told = Completeness(used.books.db).verdict(Range(OCTOBER.start, (first + HOURS.stop) * HOUR))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(completeness, "SHORT", completeness.SHORT.replace(completeness.MAY_LACK, "true"))
+        patch.setattr(completeness, "SHORT", completeness.SHORT.replace(f"{completeness.AMONG} AND {completeness.MAY_LACK}", "?5 NOT NULL"))
         unfiltered = Completeness(used.books.db).verdict(told.within)
     connection.execute("ROLLBACK")
     assert unfiltered == told
