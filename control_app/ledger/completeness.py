@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -102,23 +102,13 @@ class Completeness:
             unused[key] += used.unused
             unrated[key] += used.unrated
         connection = self._db.connection
-        pauses = connection.execute(
-            "SELECT first, last FROM pauses WHERE last >= ? AND first < ? ORDER BY first", [first - 1, end]
-        ).fetchall()
-        begin = min([first, *(start for start, _ in pauses)]) - BEFORE
-        sums = {outcome: connection.execute(_SUMS, [first, end, outcome, begin]).fetchall() for outcome in _COMPARED}
-        more = {outcome: [key for key, _, _, is_more in found if is_more] for outcome, found in sums.items()}
-        gaps = self._gaps(within, "success", begin, pauses, more["success"], short(connection, first, end))
-        lost = self._gaps(within, "cancelled", begin, pauses, more["cancelled"], [])
         verdicts = [
-            KeyVerdict(key, logged, counted, unused[key], unrated[key], gaps[key])
-            for key, logged, counted, _ in sums["success"]
-            if logged is not None
+            KeyVerdict(key, logged, counted, unused[key], unrated[key], gaps)
+            for key, logged, counted, gaps in self._compared(within, "success", short(connection, first, end))
         ]
         cancelled = [
-            KeyVerdict(key, logged, counted, 0, 0, lost[key], "cancelled")
-            for key, logged, counted, _ in sums["cancelled"]
-            if logged is not None
+            KeyVerdict(key, logged, counted, 0, 0, gaps, "cancelled")
+            for key, logged, counted, gaps in self._compared(within, "cancelled", [])
         ]
         dropped = self._db.connection.execute(
             "SELECT coalesce(sum(requests), 0) FROM dropped WHERE hour >= ? AND hour < ?", [first, end]
@@ -127,26 +117,25 @@ class Completeness:
         models = list(by_model(connection, within))
         return Verdict(within, complete_through(self._db), dropped, spans, ends, verdicts, cancelled, models, usage)
 
-    def _gaps(  # noqa: PLR0913, PLR0917 (what is looked at, and what is known of it)
-        self,
-        within: Range,
-        outcome: Outcome,
-        begin: int,
-        pauses: Sequence[tuple[int, int]],
-        more: Sequence[KeyNo],
-        known: Iterable[tuple[KeyNo, int, int]],
-    ) -> Mapping[KeyNo, list[Gap]]:
-        """What is missing of an *outcome* by keys.
+    def _compared(
+        self, within: Range, outcome: Outcome, known: Iterable[tuple[KeyNo, int, int]]
+    ) -> Iterator[tuple[KeyNo, int, int, Sequence[Gap]]]:
+        """Of each key what was logged and counted of an *outcome*, and what is missing.
 
-        *begin*: the first hour that may matter. *more*: keys of which an hour counted more than it logged. *known*: of successes of
-        hours in which a process began.
+        *known*: what is missing of successes of hours in which a process began.
         """
         first, end = within.start // HOUR, within.end // HOUR
         connection = self._db.connection
+        pauses = connection.execute(
+            "SELECT first, last FROM pauses WHERE last >= ? AND first < ? ORDER BY first", [first - 1, end]
+        ).fetchall()
+        begin = min([first, *(start for start, _ in pauses)]) - BEFORE
+        sums = connection.execute(_SUMS, [first, end, outcome, begin]).fetchall()
+        more = json.dumps([key for key, _, _, is_more in sums if is_more])
         of_two = parted(begun(connection))
         uncounted_to = (counting_since(self._db) or 0) // HOUR
         found = [(key, hour, hour, lost) for key, hour, lost in known]
-        for key, rows in groupby(connection.execute(SHORT, [None, end, outcome, begin, json.dumps(more)]), lambda row: row[0]):
+        for key, rows in groupby(connection.execute(SHORT, [None, end, outcome, begin, more]), lambda row: row[0]):
             hours = (Unit(hour, hour, logged, counted, hour in of_two or hour <= uncounted_to) for _, hour, logged, counted in rows)
             for unit, lost in missing(units(hours, pauses)):
                 is_left_out = outcome == "success" and unit.first in of_two and unit[:2] not in pauses
@@ -155,10 +144,12 @@ class Completeness:
         gaps: defaultdict[KeyNo, list[Gap]] = defaultdict(list)
         for key, hour, last, lost in sorted(found):
             add_gap(gaps[key], Gap(max(hour * HOUR, within.start), (last + 1) * HOUR, lost))
-        return gaps
+        for key, logged, counted, _ in sums:
+            # Hours before the range only tell what was under way.
+            if logged is not None:
+                yield key, logged, counted, gaps[key]
 
 
-_COMPARED: Sequence[Outcome] = ("success", "cancelled")
 # Key by key, or all hours ever would be read.
 _HOURS = "CROSS JOIN hours h ON h.key = k.id AND h.outcome = ?3 AND h.hour >= ?4 AND h.hour < ?2"
 # One look at each hour says also which keys need none hour by hour.
