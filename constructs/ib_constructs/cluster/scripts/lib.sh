@@ -26,6 +26,11 @@ die() {
   exit 1
 }
 
+# With the rights of a server's own K3s; it ends, whatever the API does.
+kubectl() {
+  timeout 90 "$K3S_BIN" kubectl --request-timeout=20s "$@"
+}
+
 # Whatever happens, nothing of the upload stays, nor of authorities half installed.
 clear_stage_on_exit() {
   # Terraform leaves each of its own scripts behind, emptied. A young one may be another session's, about to be written.

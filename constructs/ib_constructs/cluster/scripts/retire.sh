@@ -7,10 +7,6 @@ STAGE=$(dirname "$0")
 . "$STAGE/lib.sh"
 clear_stage_on_exit
 
-kubectl() {
-  timeout 90 "$K3S_BIN" kubectl --request-timeout=20s "$@"
-}
-
 # To go on, a server that takes this name needs what had it before to be gone.
 give_up() {
   say "$*" >&2

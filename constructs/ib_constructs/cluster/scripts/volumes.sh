@@ -10,10 +10,6 @@ LEAVES=inferencebros.com/leaves
 # Longhorn copies 100 GiB in about a quarter of an hour over a wire of 1 Gbit/s.
 EVICTION_SEC=1800
 
-kubectl() {
-  timeout 90 "$K3S_BIN" kubectl --request-timeout=20s "$@"
-}
-
 # annotation <name>: as a path in JSON.
 annotation() {
   echo ".metadata.annotations.$1" | sed 's/inferencebros[.]com/inferencebros\\.com/'
@@ -59,9 +55,14 @@ have_copies_elsewhere() {
   only=$(volumes_only_here) && [ -z "$only" ]
 }
 
-cannot_ask() {
+# stays <why …>
+stays() {
   kubectl annotate node "$NODE" "$LEAVES-" >/dev/null || true
-  die "cannot ask the API which volumes $NODE would take with it, so that it stays. Deploy again."
+  die "$@"
+}
+
+cannot_ask() {
+  stays "cannot ask the API which volumes $NODE would take with it, so that it stays. Deploy again."
 }
 
 # Longhorn attaches volumes that no pod uses for it, too.
@@ -84,7 +85,6 @@ keep_volumes() {
   volumes=$(volumes_only_here) || cannot_ask
   lost=$(printf '%s\n' "$claims" "$volumes" | grep . | paste -sd ' ')
   [ -n "$lost" ] || return 0
-  kubectl annotate node "$NODE" "$LEAVES-" >/dev/null || true
-  die "$NODE has the only copy of $lost, and stays. Move or back up what is needed (docs/life-cycle.md, Volumes)" \
+  stays "$NODE has the only copy of $lost, and stays. Move or back up what is needed (docs/life-cycle.md, Volumes)" \
     "and deploy again. To lose it: kubectl annotate node $NODE $WORD=yes"
 }
