@@ -15,6 +15,7 @@ from typing import Literal
 from xml.etree import ElementTree as ET
 
 from control_app.core.exchange import Rate
+from control_app.core.failures import words_of
 
 Bank = Literal["BNR", "ECB"]
 HOMES: Mapping[Bank, str] = {"BNR": "RON", "ECB": "EUR"}
@@ -55,7 +56,7 @@ def read(bank: Bank, text: bytes) -> Published:
         worth = {HOMES[bank]: Fraction(1), **dict(_worth(bank, newest))}
         return Published(bank, date.fromisoformat(_day_of(bank, newest)).toordinal() - EPOCH, worth)
     except (ET.ParseError, KeyError, ValueError, InvalidOperation, OverflowError) as error:
-        raise ValueError(f"{bank} published no rates that can be read: {type(error).__name__}: {error}") from None
+        raise ValueError(f"{bank} published no rates that can be read: {words_of(error)}") from None
 
 
 def _worth(bank: Bank, cube: ET.Element) -> Iterator[tuple[str, Fraction]]:

@@ -11,7 +11,7 @@ import httpx2
 
 from control_app.accounting.published_rates import Bank, bank_for, read
 from control_app.core.exchange import Rate
-from control_app.core.failures import raise_all
+from control_app.core.failures import raise_all, words_of
 from control_app.network.bounds import PLAIN, bounded
 from control_app.storage.database import Db
 
@@ -74,7 +74,7 @@ class RateReader:
             ) as client:
                 answer = client.get(self.addresses[bank]).raise_for_status()
         except httpx2.HTTPError as error:
-            raise ConnectionError(f"{bank} at {self.addresses[bank]}: {type(error).__name__}: {error}") from None
+            raise ConnectionError(f"{bank} at {self.addresses[bank]}: {words_of(error)}") from None
         published = read(bank, answer.content)
         with self.db.transaction() as db:
             for currency in currencies:

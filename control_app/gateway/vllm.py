@@ -10,6 +10,7 @@ from math import isfinite
 
 import httpx2
 
+from control_app.core.failures import words_of
 from control_app.gateway.engines import EngineReading, EnginesError, EnginesRead
 from control_app.gateway.exposition import STARTED, sample_of, started
 from control_app.network.bounds import PLAIN, bounded
@@ -69,7 +70,7 @@ class VllmEngines:
             return reading_of(response.text)
         # IndexError: of a line that prometheus_client cannot take apart.
         except (httpx2.HTTPError, ValueError, OverflowError, IndexError) as error:
-            return f"{type(error).__name__}: {error}"
+            return words_of(error)
 
 
 def reading_of(metrics: str) -> EngineReading:

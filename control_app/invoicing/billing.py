@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 import structlog
 
+from control_app.core.failures import words_of
 from control_app.core.numbers import CustomerNo, Minor
 from control_app.invoicing import results
 from control_app.invoicing.book import HaltedError, InvoiceBook
@@ -47,7 +48,7 @@ class Billing:
         except Exception as error:
             log.exception("customer not billed", customer=who.id, month=self.run.month)
             nothing = self._body(self._nothing(customer))
-            return Result(customer, Minor(0), nothing, "error", f"{type(error).__name__}: {error}")
+            return Result(customer, Minor(0), nothing, "error", words_of(error))
 
     def _go_on(self, customer: CustomerNo) -> Result:
         """Go on with all that is left to do for a customer who has an invoice."""

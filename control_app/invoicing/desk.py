@@ -11,6 +11,7 @@ from typing import IO
 
 import structlog
 
+from control_app.core.failures import words_of
 from control_app.invoicing.dry_runs import dry_run
 from control_app.invoicing.entry import Target
 from control_app.invoicing.orders import Order, run_id
@@ -121,7 +122,7 @@ class Desk:
         try:
             ticket.finish(act())
         except Exception as error:  # noqa: BLE001 # whoever waits is told
-            log.warning("run ended", id=ticket.id, error=f"{type(error).__name__}: {error}")
+            log.warning("run ended", id=ticket.id, error=words_of(error))
             ticket.finish(None, error)
         finally:
             self._runs.book.db.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 
+from control_app.core.failures import words_of
 from control_app.invoicing import results
 from control_app.invoicing.book import HaltedError
 from control_app.invoicing.delivery import OnItsWayError
@@ -35,7 +36,7 @@ def advance(saga: Saga, entry: Entry) -> Result:
         raise
     except Exception as error:
         log.exception("invoice failed", ref=entry.ref)
-        return of_entry(_put_off(saga, _now(saga, entry)), "error", f"{type(error).__name__}: {error}")
+        return of_entry(_put_off(saga, _now(saga, entry)), "error", words_of(error))
     status: Status = "skipped" if entry.state in WITHOUT_INVOICE else "duplicate" if entry.state == "void" else "success"
     return of_entry(entry, status, status_text(entry))
 

@@ -11,6 +11,7 @@ from typing import IO
 import structlog
 
 from control_app.accounting.port import AccountingError
+from control_app.core.failures import words_of
 from control_app.core.numbers import CustomerNo, Month
 from control_app.core.parallel import each
 from control_app.core.time import DAY
@@ -113,7 +114,7 @@ class Runs:
         except LostError:
             raise
         except Exception as error:
-            self._end(run, lease, error=f"{type(error).__name__}: {error}", is_finished=is_over)
+            self._end(run, lease, error=words_of(error), is_finished=is_over)
             raise
         said = f"{failed} customers could not be billed" if failed else None
         self._end(run, lease, error=said, is_finished=not failed or is_over)

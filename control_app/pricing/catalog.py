@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from control_app.core.clock import Clock
+from control_app.core.failures import words_of
 from control_app.pricing import snapshot
 from control_app.pricing.book import Book, PriceBookError
 from control_app.pricing.port import ModelSource, SheetWriter, SourceError, Watched
@@ -114,7 +115,7 @@ class Catalog:
         try:
             fresh = self._read(now)
         except Exception as error:  # noqa: BLE001 # whatever it is, prices that were good stay published
-            log.warning("models cannot be read", error=f"{type(error).__name__}: {error}")
+            log.warning("models cannot be read", error=words_of(error))
             self._failure = error if isinstance(error, SourceError) else SourceError(f"the models cannot be read: {type(error).__name__}")
             if self._snapshot:
                 stale = f"{self._failure}; the prices are those of {self._snapshot.at:%Y-%m-%d %H:%M:%S} UTC"

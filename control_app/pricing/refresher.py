@@ -8,6 +8,8 @@ from datetime import timedelta
 
 import structlog
 
+from control_app.core.failures import words_of
+
 SETTLE = timedelta(seconds=1)
 """Between two readings at least: a watch tells of every object at its start, and of a rollout many times."""
 WATCH_AGAIN = timedelta(seconds=2)
@@ -54,8 +56,6 @@ class Refresher:
                 failed = False
             except Exception as error:  # noqa: BLE001 # whatever it is, the periodic readings go on
                 if not failed:
-                    log.warning(
-                        "the watch failed; what changes is seen at the next periodic reading", error=f"{type(error).__name__}: {error}"
-                    )
+                    log.warning("the watch failed; what changes is seen at the next periodic reading", error=words_of(error))
                 failed = True
             self._stopping.wait((WATCH_AFTER_FAILURE if failed else WATCH_AGAIN).total_seconds())

@@ -17,6 +17,7 @@ from lightkube.config import client_adapter
 from lightkube.generic_resource import create_namespaced_resource  # pyright: ignore[reportUnknownVariableType] # its own gap
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
+from control_app.core.failures import words_of
 from control_app.core.time import EPOCH, microseconds
 from control_app.pricing.offers import ANNOTATION, FORCE_USAGE, Edit, Model
 from control_app.pricing.port import SourceError
@@ -132,7 +133,7 @@ class KubernetesModels:
         except SourceError:
             raise
         except Exception as error:  # kubeconfigs, certificates, answers: each has its own ways to be wrong
-            raise SourceError(f"{where} cannot be read: {type(error).__name__}: {error}") from error
+            raise SourceError(f"{where} cannot be read: {words_of(error)}") from error
 
     def watch(self, changed: Callable[[], None]) -> None:
         """Call *changed* for every model there is, and after every change, until the API ends the watch."""
@@ -147,7 +148,7 @@ class KubernetesModels:
                     _check_event(json.loads(line))
                     changed()
         except Exception as error:  # as above
-            raise SourceError(f"{self._where} cannot be watched: {type(error).__name__}: {error}") from error
+            raise SourceError(f"{self._where} cannot be watched: {words_of(error)}") from error
 
     @property
     def _where(self) -> str:

@@ -9,6 +9,7 @@ import structlog
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector as PrometheusCollector
 
+from control_app.core.failures import words_of
 from control_app.storage.database import Db
 
 Samples = Mapping[tuple[str, ...], float]
@@ -55,7 +56,7 @@ class Collector(PrometheusCollector):
                 try:
                     read = source.read()
                 except Exception as error:  # noqa: BLE001 # whatever it is, the other metrics are told
-                    log.warning("metric cannot be read", metric=source.told[0][0], error=f"{type(error).__name__}: {error}")
+                    log.warning("metric cannot be read", metric=source.told[0][0], error=words_of(error))
                     continue
                 for (name, text, names), samples in zip(source.told, read, strict=True):
                     family = source.kind(name, text, labels=names)

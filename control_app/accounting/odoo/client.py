@@ -21,6 +21,7 @@ from werkzeug.http import parse_date
 from control_app.accounting.odoo.shapes import anything, in_one_line, is_object, member
 from control_app.accounting.port import AccountingError, RefusedError, UnavailableError, UnclearError
 from control_app.core.clock import Clock
+from control_app.core.failures import words_of
 from control_app.network.bounds import PLAIN, bounded
 
 CONNECT_SEC, READ_SEC = 10, 60
@@ -196,17 +197,17 @@ class OdooClient:
             try:
                 response = self._http.request(method, path, content=body, timeout=timeout)
             except NO_REQUEST as error:
-                raise _FailedError(Failure.NO_CONNECTION, f"cannot connect: {type(error).__name__}: {error}") from None
+                raise _FailedError(Failure.NO_CONNECTION, f"cannot connect: {words_of(error)}") from None
             except httpx2.HTTPError as error:
                 # A connection that was kept too long breaks here too, and nobody knows how far the request came.
-                raise _FailedError(Failure.UNANSWERED, f"no answer: {type(error).__name__}: {error}") from None
+                raise _FailedError(Failure.UNANSWERED, f"no answer: {words_of(error)}") from None
         self._check(response, path, seen)
         if date := parse_date(response.headers.get("date")):
             self._heard = _Heard(date, self._monotonic())
         try:
             return shape(simplejson.loads(response.content, use_decimal=True))
         except SHAPELESS as error:
-            raise _FailedError(Failure.UNANSWERED, f"not the answer of this method: {type(error).__name__}: {error}") from None
+            raise _FailedError(Failure.UNANSWERED, f"not the answer of this method: {words_of(error)}") from None
 
     def _check(self, response: httpx2.Response, path: str, seen: int) -> None:
         status, told = response.status_code, f"answered {response.status_code}{_told(response)}"

@@ -11,6 +11,7 @@ import httpx2
 import msgspec
 from werkzeug.http import parse_date
 
+from control_app.core.failures import words_of
 from control_app.core.time import microseconds, time_of
 from control_app.gateway.bifrost.answers import (
     CustomerList,
@@ -221,7 +222,7 @@ class GatewayApi:
         try:
             return self._client.request(method, path, params=params, headers=headers, auth=auth, content=content)
         except httpx2.HTTPError as error:
-            raise GatewayError(f"{method} {path}: the gateway did not answer: {type(error).__name__}: {error}") from error
+            raise GatewayError(f"{method} {path}: the gateway did not answer: {words_of(error)}") from error
 
 
 def _checked(what: str, response: httpx2.Response, kind: str) -> bytes:

@@ -11,6 +11,7 @@ import httpx2
 from lightkube import Client
 from lightkube.resources.core_v1 import ConfigMap
 
+from control_app.core.failures import words_of
 from control_app.gateway.port import PublicationError
 from control_app.pricing.sources import TIMEOUT_SEC, cluster_config
 
@@ -41,7 +42,7 @@ class SheetConfigMap:
                 client.patch(ConfigMap, NAME, {"data": {KEY: text}}, namespace=NAMESPACE)
                 return True
         except Exception as error:  # kubeconfigs, certificates, answers: each has its own ways to be wrong
-            raise PublicationError(f"ConfigMap {NAMESPACE}/{NAME} cannot be written: {type(error).__name__}: {error}") from error
+            raise PublicationError(f"ConfigMap {NAMESPACE}/{NAME} cannot be written: {words_of(error)}") from error
 
 
 class SheetFile:
